@@ -1,0 +1,152 @@
+"""The command line: parses and prints, no logic. Everything heavy is imported by the command that needs it.
+
+Exit status: 0 done; 1 an invalid plan (`validate`); 2 something to mend in the input or the machine; 3 the run stopped
+by itself in a named state; 130 interrupted.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from iterdeploy import __version__
+
+EXAMPLES = """examples:
+  iterdeploy run quickstart                      the demo: five generations of an embedded model, on a CPU
+  iterdeploy run my.toml --set training.epochs=3 --name longer
+  iterdeploy resume longer                       go on where it stopped, however it stopped
+  iterdeploy status longer --json                coverage, pools, verdicts, seconds
+  iterdeploy validate domain.pddl problem.pddl plan.txt
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except KeyboardInterrupt:
+        print("interrupted; `iterdeploy resume` continues, nothing that was stored is lost", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        from iterdeploy.failures import explain
+
+        explanation = explain(error)
+        if explanation is None:
+            raise
+        print(f"iterdeploy: {explanation}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="iterdeploy",
+        description="Iterative deployment: a model answers tasks, a validator judges, curation keeps what users would "
+        "publish, the next model is trained on it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"iterdeploy {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="name_of_command")
+
+    def command(name: str, function: str, summary: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        sub.set_defaults(command=_later(function))
+        return sub
+
+    run = command("run", "run", "start a run, or continue it if it exists with the same configuration")
+    run.add_argument("config", metavar="CONFIG", help="a TOML file, or the name of a packaged configuration")
+    run.add_argument("--name", help="the run's name (default: the configuration's)")
+    run.add_argument("--dry-run", action="store_true", help="check everything and say what would be done")
+    run.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as training.epochs=3"
+    )
+    _add_runs_dir(run)
+
+    resume = command("resume", "resume", "continue a run where it stopped, with the configuration it was started with")
+    _add_run(resume)
+    _add_runs_dir(resume)
+
+    status = command("status", "status", "show a run's state and its generations")
+    _add_run(status)
+    _add_json(status)
+    _add_runs_dir(status)
+
+    report = command("report", "report", "write a run's report.html")
+    _add_run(report)
+    _add_runs_dir(report)
+
+    traces = command("traces", "traces", "print a run's traces")
+    _add_run(traces)
+    traces.add_argument("--generation", type=int, metavar="G", help="only this generation")
+    traces.add_argument(
+        "--status", choices=["valid", "invalid", "unparseable", "truncated", "error"], help="only this verdict"
+    )
+    _add_json(traces, "one JSON object a line, with prompt, text and verdict")
+    _add_runs_dir(traces)
+
+    validate = command(
+        "validate", "validate", "judge a plan file: exit status 0 valid, 1 invalid, 2 it could not be judged"
+    )
+    validate.add_argument("domain", metavar="DOMAIN", type=Path, help="PDDL domain file")
+    validate.add_argument("problem", metavar="PROBLEM", type=Path, help="PDDL problem file")
+    validate.add_argument("plan", metavar="PLAN", type=Path, help="plan file, one action a line")
+    _add_json(validate)
+    validate.add_argument(
+        "--oracle",
+        choices=["val", "both"],
+        help="ask an installed VAL instead, or both (VAL from ITERDEPLOY_VAL or PATH)",
+    )
+
+    tasks = command("tasks", "tasks", "make or show planning tasks").add_subparsers(
+        required=True, metavar="ACTION", dest="action"
+    )
+    make = tasks.add_parser("make", help="write seeded tasks as PDDL files", description="Write seeded PDDL tasks.")
+    make.set_defaults(command=_later("tasks_make"))
+    make.add_argument("domain", metavar="DOMAIN", help="one of the planning domains")
+    make.add_argument("--count", type=int, default=10, metavar="N")
+    make.add_argument("--seed", type=int, default=0, metavar="S")
+    make.add_argument("--size", default="2-4", metavar="A-B", help="sizes in the domain's unit, such as 2-8 or 3,5")
+    make.add_argument("--out", type=Path, required=True, metavar="DIR")
+    show = tasks.add_parser("show", help="print one task as a model sees it", description="Print a task's prompt.")
+    show.set_defaults(command=_later("tasks_show"))
+    show.add_argument("domain", metavar="DOMAIN", help="one of the planning domains")
+    show.add_argument("--size", type=int, default=4, metavar="A")
+    show.add_argument("--seed", type=int, default=0, metavar="S")
+
+    pretrain = command("pretrain", "pretrain", "make an embedded base model from synthetic demonstrations")
+    pretrain.add_argument("config", metavar="CONFIG", help="a TOML file, or the name of a packaged configuration")
+    pretrain.add_argument("--out", type=Path, metavar="DIR", help="work folder (default: pretrained/NAME)")
+    pretrain.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as optimiser.epochs=2"
+    )
+
+    command("models", "models", "list the embedded models")
+    return parser
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="the run's name")
+
+
+def _add_runs_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept")
+
+
+def _add_json(parser: argparse.ArgumentParser, help_text: str = "print JSON") -> None:
+    parser.add_argument("--json", action="store_true", help=help_text)
+
+
+def _later(function: str) -> Callable[[argparse.Namespace], int]:
+    """The function of `commands` by name, imported when it is called: `--help` must answer at once."""
+
+    def call(arguments: argparse.Namespace) -> int:
+        from importlib import import_module
+
+        module = "iterdeploy.validate_command" if function == "validate" else "iterdeploy.commands"
+        return int(getattr(import_module(module), function)(arguments))
+
+    return call

@@ -1,0 +1,93 @@
+"""Samples and validates what a generation still owes. A key that is in the store is never sampled again.
+
+Batches are cut from the whole list of requests, ordered by prompt length, before looking at what the store holds, and
+each is written in one transaction. So a resumed run draws the same batches with the same seeds as one that was never
+interrupted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from iterdeploy.parts import Parts
+from iterdeploy.progress import Display
+from iterdeploy.store import TraceStore, trace_id
+from iterdeploy.types import Completion, Policy, Sampling, Task, Trace, Verdict, content_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One answer that is wanted."""
+
+    task: Task
+    sample_index: int
+
+
+def ask(tasks: Sequence[Task], samples: int) -> list[Request]:
+    return [Request(task, index) for task in tasks for index in range(samples)]
+
+
+def collect(
+    requests: Sequence[Request], policy: Policy, generation: int, parts: Parts, store: TraceStore, display: Display
+) -> None:
+    """Writes a trace for every request that has none. The model is loaded only if there is one."""
+    done = store.keys(generation)
+    owed = [
+        still
+        for batch in batches(requests, parts.config.sampling.batch_size)
+        if (still := [one for one in batch if (one.task.id, generation, one.sample_index) not in done])
+    ]
+    if not owed:
+        return
+    clock = parts.clock
+    with clock.activity("sampling"):
+        sampler = parts.sampler(policy)
+        with sampler, display.bar(f"generation {generation}: sampling", "answers", len(requests)) as progress:
+            answered = len(requests) - sum(map(len, owed))
+            for batch in owed:
+                prompts = [request.task.prompt for request in batch]
+                completions = sampler.sample(prompts, _seed(parts.config.seed, generation, batch))
+                with clock.activity("validation"):
+                    verdicts = [
+                        parts.tasks.judge(request.task, completion)
+                        for request, completion in zip(batch, completions, strict=True)
+                    ]
+                traces = [
+                    _trace(request, generation, policy, parts, completion, verdict)
+                    for request, completion, verdict in zip(batch, completions, verdicts, strict=True)
+                ]
+                with clock.activity("other"):
+                    store.add({request.task.id: request.task for request in batch}, traces, clock.take())
+                answered += len(batch)
+                progress(answered, len(requests))
+
+
+def batches(requests: Sequence[Request], size: int) -> list[list[Request]]:
+    """The requests in batches of like prompt length."""
+    ordered = sorted(requests, key=lambda one: (len(one.task.prompt), one.task.id, one.sample_index))
+    return [ordered[i : i + size] for i in range(0, len(ordered), size)]
+
+
+def _seed(run_seed: int, generation: int, batch: Sequence[Request]) -> int:
+    """A seed that depends on what is asked, not on when."""
+    keys = [(request.task.id, request.sample_index) for request in batch]
+    return int(content_hash(run_seed, generation, keys)[:15], 16)
+
+
+def _trace(
+    request: Request, generation: int, policy: Policy, parts: Parts, completion: Completion, verdict: Verdict
+) -> Trace:
+    config, task = parts.config, request.task
+    return Trace(
+        id=trace_id(task.id, generation, request.sample_index, policy.id, completion),
+        task_id=task.id,
+        domain=task.domain,
+        size=task.size,
+        split=task.split,
+        generation=generation,
+        sample_index=request.sample_index,
+        policy_id=policy.id,
+        sampling=Sampling(config.sampling.temperature, config.sampling.max_new_tokens, config.model.dtype),
+        completion=completion,
+        verdict=verdict,
+        source=config.sampling.sampler,
+    )

@@ -1,0 +1,225 @@
+"""The configuration of a run: a TOML file, checked whole before anything is loaded, plus `key=value` overrides.
+
+Every section is frozen and refuses keys that it does not know. `load_config` raises `ConfigError`, whose message names
+the file, the key and what would be accepted.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+
+class UserError(ValueError):
+    """Something that the user got wrong; the message says how to mend it."""
+
+
+class ConfigError(UserError):
+    """The configuration cannot be used."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Checked = TypeVar("Checked", bound=Section)
+
+
+class ModelConfig(Section):
+    name: str = "blocksworld-1m"
+    """An embedded model by name (`iterdeploy models`), or the folder of a model in the transformers layout."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Precision of sampling; training keeps float32 weights."""
+    threads: int = Field(0, ge=0)
+    """PyTorch threads on the CPU; 0: the physical cores."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class TasksConfig(Section):
+    kind: str = "planning"
+    """Name of a task set."""
+    domains: tuple[str, ...] = ("blocksworld",)
+    sizes: str = "2-4"
+    """Sizes of the tasks, as "2-8" or "3,5,7"; each size equally often."""
+    deployed: int = Field(gt=0)
+    """Deployed tasks per generation and domain: their valid traces may train."""
+    held_out: int = Field(ge=0)
+    """Held-out tasks per domain, the same in every generation: they only measure."""
+    fresh: bool = False
+    """New deployed tasks in every generation; False: the same ones, as in the paper."""
+    prompt: Literal["compact"] = "compact"
+
+    @field_validator("sizes")
+    @classmethod
+    def _sizes_parse(cls, value: str) -> str:
+        parse_sizes(value)
+        return value
+
+    @property
+    def size_list(self) -> tuple[int, ...]:
+        return parse_sizes(self.sizes)
+
+
+class SamplingConfig(Section):
+    sampler: str = "transformers"
+    samples: int = Field(1, gt=0)
+    """Samples per deployed task and generation."""
+    held_out_samples: int = Field(1, gt=0)
+    """Samples per held-out task and generation."""
+    temperature: float = Field(1.0, gt=0)
+    max_new_tokens: int = Field(512, gt=0)
+    batch_size: int = Field(128, gt=0)
+    """Sequences sampled together; also the unit that is written to the store at once."""
+    max_truncated: float = Field(0.9, ge=0, le=1)
+    """The run stops when a larger share of a generation's samples is truncated."""
+
+
+class CurationConfig(Section):
+    policies: tuple[str, ...] = ("valid", "best_per_task")
+    """Applied in this order: valid, all, best_per_task, newest_generation, at_most(k), sample(fraction)."""
+
+
+class TrainingConfig(Section):
+    start_from: Literal["base", "previous"] = "base"
+    """Whether each generation is trained from the base model or from the generation before it."""
+    method: Literal["full", "lora"] = "full"
+    learning_rate: float = Field(gt=0)
+    epochs: int = Field(2, gt=0)
+    tokens_per_batch: int = Field(4096, gt=0)
+    """Padded tokens of one optimiser step; a trace longer than this is a step of its own, never cut."""
+    validation_share: float = Field(0.1, ge=0, lt=1)
+    """Share of the pool that is held out of training; its loss is reported."""
+    weight_decay: float = Field(0.0, ge=0)
+    warmup_share: float = Field(0.1, ge=0, le=1)
+    lora_rank: int = Field(16, gt=0)
+    lora_alpha: int = Field(32, gt=0)
+    lora_dropout: float = Field(0.05, ge=0, lt=1)
+    bf16: bool = True
+    """Mixed precision: bfloat16 products, float32 weights."""
+
+
+class RunConfig(Section):
+    description: str = ""
+    seed: int = 0
+    generations: int = Field(5, ge=0)
+    """Generations after the base model, which is generation 0."""
+    model: ModelConfig = ModelConfig()
+    tasks: TasksConfig
+    sampling: SamplingConfig = SamplingConfig()
+    curation: CurationConfig = CurationConfig()
+    training: TrainingConfig
+
+    def differences(self, other: "RunConfig") -> list[str]:
+        """ "key: this value, other value" of every key in which the two differ."""
+        ours, theirs = _flat(self.model_dump(mode="json")), _flat(other.model_dump(mode="json"))
+        return [
+            f"{key}: {json.dumps(ours.get(key))}, now {json.dumps(theirs.get(key))}"
+            for key in sorted(ours | theirs)
+            if ours.get(key) != theirs.get(key)
+        ]
+
+
+def parse_sizes(text: str) -> tuple[int, ...]:
+    """
+    >>> parse_sizes("2-4,7")
+    (2, 3, 4, 7)
+    """
+    sizes: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        if match is None:
+            raise ValueError(f'sizes must read like "2-8" or "3,5,7", not {text!r}')
+        low, high = int(match[1]), int(match[2] or match[1])
+        if high < low:
+            raise ValueError(f"the size range {part.strip()!r} ends before it begins")
+        sizes += range(low, high + 1)
+    return tuple(sizes)
+
+
+def config_names() -> list[str]:
+    """Names of the configurations that the package carries."""
+    root = files("iterdeploy").joinpath("configs")
+    return sorted(entry.name.removesuffix(".toml") for entry in root.iterdir() if entry.name.endswith(".toml"))
+
+
+def find_config(name_or_path: str) -> Path:
+    """The file of that path, or the packaged configuration of that name."""
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    packaged = Path(str(files("iterdeploy").joinpath("configs"))) / (name_or_path.removesuffix(".toml") + ".toml")
+    if path.suffix != ".toml" and packaged.is_file():
+        return packaged
+    raise ConfigError(
+        f"{name_or_path}: no such file, and no packaged configuration has that name (there are: "
+        f"{', '.join(config_names())})"
+    )
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """The checked configuration of a TOML file with overrides such as "training.epochs=3"."""
+    return check(RunConfig, read_toml(path), overrides, str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not a text file in UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def check(model: type[Checked], values: dict[str, Any], overrides: Sequence[str], origin: str) -> Checked:
+    """`values` with the overrides applied, as a checked `model`; `origin` names the source in errors."""
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set {override}: write it as key=value, for example training.epochs=3")
+        _set(values, key.strip(), _value(text.strip()), override)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {_explain(e)}" for e in error.errors()]
+        raise ConfigError(f"{origin}: " + "; ".join(lines)) from None
+
+
+def _explain(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "no such key"
+    if error["type"] == "missing":
+        return "this key is required"
+    given = error.get("input")
+    message = error["msg"].removeprefix("Value error, ")
+    return message if isinstance(given, dict) else f"{message}, not {given!r}"
+
+
+def _set(values: dict[str, Any], key: str, value: Any, override: str) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {override}: {section} is a value, not a section")
+    values[last] = value
+
+
+def _value(text: str) -> Any:
+    """The TOML value, or the text itself where it is none: --set model.name=mine needs no quotes."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return out

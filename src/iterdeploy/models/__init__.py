@@ -1,0 +1,1 @@
+"""The embedded base models and the script that makes them."""

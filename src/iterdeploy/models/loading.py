@@ -1,0 +1,116 @@
+"""From a policy to a model in memory, and the embedded models by name. Safetensors only; no remote code.
+
+Everything heavy is imported here, when a model is first needed.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iterdeploy.config import ConfigError, ModelConfig
+from iterdeploy.types import Policy, content_hash
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def embedded_models() -> dict[str, Path]:
+    """Name -> folder of the models that the package carries."""
+    root = Path(str(files("iterdeploy.models")))
+    return {path.parent.name: path.parent for path in sorted(root.glob("*/config.json"))}
+
+
+def model_folder(config: ModelConfig) -> Path:
+    """The folder that the configuration means. ConfigError, before anything is loaded, if it holds no usable model."""
+    embedded = embedded_models()
+    folder = embedded.get(config.name, Path(config.name))
+    if not folder.is_dir():
+        raise ConfigError(
+            f"model.name: {config.name!r} is neither an embedded model ({', '.join(embedded) or 'none'}) nor a folder"
+        )
+    missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
+    if missing:
+        raise ConfigError(f"model.name: {folder} is not a model folder: it has no {' and no '.join(missing)}")
+    if not list(folder.glob("*.safetensors")):
+        raise ConfigError(f"model.name: {folder} has no weights as .safetensors, the only format that is loaded")
+    return folder.resolve()
+
+
+def context_length(folder: Path) -> int | None:
+    """Tokens that the model can hold, prompt and answer together; None if its configuration does not say."""
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    value = config.get("max_position_embeddings", config.get("text_config", {}).get("max_position_embeddings"))
+    return None if value is None else int(value)
+
+
+def base_policy(folder: Path) -> Policy:
+    """Generation 0: the base model as it is. Its id depends on the files' content, not on where they lie."""
+    from hashlib import sha256
+
+    digests = [sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.safetensors"))]
+    identifier = content_hash("base", digests, (folder / "config.json").read_text(encoding="utf-8"))
+    return Policy(identifier, 0, str(folder), None, False, None, None)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory with what sampling and training need to know of it."""
+
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase"
+    device: str
+    end_ids: frozenset[int]
+    """Every token that ends an answer."""
+    pad_id: int
+    think_ends: tuple[tuple[int, ...], ...]
+    """Token ids of "</think>" as this tokenizer writes it: alone and with its line's end."""
+
+
+def set_up_torch(config: ModelConfig) -> None:
+    """Threads: those of the configuration, else the physical cores. Idle threads sleep instead of spinning."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import torch
+
+    torch.set_num_threads(config.threads or max(1, torch.get_num_threads()))
+
+
+def device_of(config: ModelConfig) -> str:
+    import torch
+
+    if config.device != "auto":
+        return config.device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def load(policy: Policy, config: ModelConfig, dtype: "torch.dtype") -> Loaded:
+    """The policy's model on its device, in `dtype`, in evaluation mode."""
+    set_up_torch(config)
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    folder = policy.base_model if policy.weights is None or policy.adapter else policy.weights
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True)
+    if policy.adapter and policy.weights is not None:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, policy.weights).merge_and_unload()
+    tokenizer: Any = AutoTokenizer.from_pretrained(policy.base_model, local_files_only=True)
+    ends = model.generation_config.eos_token_id
+    end_ids = frozenset([ends] if isinstance(ends, int) else ends or []) | {tokenizer.eos_token_id} - {None}
+    device = device_of(config)
+    return Loaded(
+        model=model.to(device).eval(),
+        tokenizer=tokenizer,
+        device=device,
+        end_ids=frozenset(end_ids),
+        pad_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(end_ids),
+        think_ends=tuple(
+            tuple(tokenizer(mark, add_special_tokens=False)["input_ids"]) for mark in ("</think>", "</think>\n")
+        ),
+    )

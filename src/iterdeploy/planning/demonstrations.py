@@ -1,0 +1,115 @@
+"""Synthetic demonstrations: what the embedded base model has read before its first deployment.
+
+Each demonstration is a task with a reasoning and a plan. A share of them is *flawed*: one slip in the reasoning (the
+plan then follows it faithfully) or in the plan, and the validator confirms that the plan is invalid. Of the good ones,
+a share is *wasteful*: a block is picked up and put back for nothing, so the plan is valid but longer than it need be.
+The model that reads the mixture knows how to plan and often does not: that is what the loop has to win back.
+
+Everything follows from (seed, index): demonstration i is the same on every machine and in every order.
+"""
+
+from dataclasses import dataclass
+
+from iterdeploy.pddl import Domain, Problem, Status, validate_steps
+from iterdeploy.planning import prompts
+from iterdeploy.planning.domain import PlanningDomain, Reasoning, Step
+from iterdeploy.planning.rng import Rng
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What share of the demonstrations is of which kind, and of which sizes the tasks are."""
+
+    sizes: tuple[int, ...]
+    """Task sizes, drawn uniformly; repeat a size to draw it more often."""
+    flawed: float
+    """Share of demonstrations whose plan is invalid."""
+    wasteful: float
+    """Share of the good ones whose plan has superfluous steps."""
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    prompt: str
+    answer: str
+    size: int
+    flawed: bool
+
+
+def demonstrate(domain: PlanningDomain, mixture: Mixture, seed: int, index: int) -> Demonstration:
+    """Demonstration `index` of the stream `seed`."""
+    if domain.think is None or domain.act is None:
+        raise ValueError(f"the domain {domain.name} has no demonstrations: it defines no think and act functions")
+    rng = Rng("demonstration", domain.name, seed, index)
+    size = rng.choice(mixture.sizes)
+    task = Domain.parse(domain.pddl)
+    problem = Problem.parse(domain.generate(size, rng, f"demonstration-{index}"), task)
+    reasoning = domain.think(problem)
+    steps = domain.act(reasoning)
+    flawed = rng.chance(mixture.flawed)
+    if flawed:
+        reasoning, steps = _flaw(domain, task, problem, reasoning, steps, rng)
+    elif rng.chance(mixture.wasteful):
+        steps = _waste(domain, steps, rng)
+    return Demonstration(prompts.compact(domain, problem), prompts.answer(reasoning, steps), size, flawed)
+
+
+def _flaw(
+    domain: PlanningDomain, task: Domain, problem: Problem, reasoning: Reasoning, steps: list[Step], rng: Rng
+) -> tuple[Reasoning, list[Step]]:
+    """One slip, half of the time in the reasoning and half in the plan, that makes the plan invalid."""
+    assert domain.act is not None
+    names = list(problem.objects)
+    in_reasoning = rng.chance(0.5)
+    while True:
+        thought, plan = reasoning, steps
+        if in_reasoning:
+            thought = _slip_in_reasoning(reasoning, names, rng)
+            plan = domain.act(thought)
+        else:
+            plan = _slip_in_plan(steps, names, rng)
+        if validate_steps(task, problem, plan).status is Status.INVALID:
+            return thought, plan
+
+
+def _slip_in_reasoning(reasoning: Reasoning, names: list[str], rng: Rng) -> Reasoning:
+    lines = [list(line) for line in reasoning]
+    line = rng.choice(lines)
+    at = rng.between(1, len(line) - 1)
+    match rng.below(4):
+        case 0:
+            line[at] = rng.choice(names)
+        case 1 if len(line) > 2:
+            del line[at]
+        case 2 if at + 1 < len(line):
+            line[at], line[at + 1] = line[at + 1], line[at]
+        case _:
+            lines.remove(line)
+    return lines
+
+
+def _slip_in_plan(steps: list[Step], names: list[str], rng: Rng) -> list[Step]:
+    plan = list(steps)
+    at = rng.below(len(plan))
+    match rng.below(4):
+        case 0:
+            step = list(plan[at])
+            step[rng.between(1, len(step) - 1)] = rng.choice(names)
+            plan[at] = tuple(step)
+        case 1:
+            del plan[at]
+        case 2 if at + 1 < len(plan):
+            plan[at], plan[at + 1] = plan[at + 1], plan[at]
+        case _:
+            del plan[at:]
+    return plan
+
+
+def _waste(domain: PlanningDomain, steps: list[Step], rng: Rng) -> list[Step]:
+    """The plan with one step that is undone and done again, where a step has an inverse in the domain."""
+    undoable = [i for i, step in enumerate(steps) if step[0] in domain.undo]
+    if not undoable:
+        return steps
+    at = rng.choice(undoable)
+    undo = (domain.undo[steps[at][0]], *steps[at][1:])
+    return [*steps[: at + 1], undo, steps[at], *steps[at + 1 :]]

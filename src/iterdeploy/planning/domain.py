@@ -1,0 +1,49 @@
+"""What a planning domain brings: its PDDL, a generator of solvable tasks, a scripted planner, a short rendering.
+
+A new domain is one `.pddl`, one module with these functions, and one line in `domains/__init__.py`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from iterdeploy.pddl import Problem
+from iterdeploy.planning.rng import Rng
+
+Step = tuple[str, ...]
+"""One ground action: its name, then its objects, all lower case."""
+
+Reasoning = list[list[str]]
+"""What a demonstration writes between <think> and </think>: lines of words."""
+
+
+@dataclass(frozen=True)
+class SizeRamp:
+    """Sizes of one difficulty of the IPC 2023 learning track, or of our smaller base cases, both ends included."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class PlanningDomain:
+    """One domain of planning tasks. Stateless: everything random comes in with the `Rng`."""
+
+    name: str
+    pddl: str
+    """The domain file's text."""
+    size_unit: str
+    """What a task's size counts, in the plural: "blocks", "cars"."""
+    ramps: dict[str, SizeRamp]
+    """Named size ranges: "base", "easy", "medium", "hard"."""
+    generate: Callable[[int, Rng, str], str]
+    """(size, rng, problem name) -> PDDL text of a task that is solvable and not solved at the start."""
+    solve: Callable[[Problem], list[Step]]
+    """A scripted generalised policy: a valid plan, not always a shortest one."""
+    think: Callable[[Problem], Reasoning] | None = None
+    """The reasoning that a demonstration shows before its plan; None: the domain has no demonstrations."""
+    act: Callable[[Reasoning], list[Step]] | None = None
+    """The plan that a reasoning says, whether or not the reasoning is right: `act(think(problem))` is a valid plan."""
+    undo: Mapping[str, str] = field(default_factory=dict)
+    """Action name -> name of the action that, with the same arguments, takes it back at once."""
+    compact: Callable[[Problem], str] | None = None
+    """A short rendering of a task for small models; None: the initial and goal atoms, one a line."""

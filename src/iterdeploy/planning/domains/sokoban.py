@@ -1,0 +1,173 @@
+"""Sokoban: a robot pushes boxes, each to its own goal, through a walled grid.
+
+Tasks: a grid of side `size`, its outer walls included, with random pieces of wall inside and one connected floor.
+Ramps: side 5 to 7 and one box (base); then as the IPC 2023 learning track, side 8 to 13 with 1 to 4 boxes (easy), 20
+to 50 with 5 to 35 (medium), 60 to 100 with 40 to 80 (hard).
+
+Every task can be solved one box after the other, because it is made that way: boxes and robot are put somewhere, then
+the generator lets the planner's own search push box 1, box 2, ... while the others stand still, and makes one of the
+cells that the box can reach, rather a far one, its goal. No box stands where it would cut the floor in two, so the
+robot always gets everywhere.
+
+The scripted planner does the same with the goals known: it brings the boxes home one by one, in their order and each
+with the fewest possible steps (see `sokoban_grid`), trying the next box where one cannot get home yet. Its
+simplification: no box ever makes room for another, so it does not solve every Sokoban task there is.
+"""
+
+from dataclasses import dataclass
+from itertools import islice
+
+from iterdeploy.pddl import Problem
+from iterdeploy.planning.domain import PlanningDomain, SizeRamp, Step
+from iterdeploy.planning.domains.common import (
+    ATTEMPTS,
+    PolicyFailed,
+    by_predicate,
+    domain_text,
+    interpolate,
+    names,
+    problem_text,
+)
+from iterdeploy.planning.domains.sokoban_grid import Grid, Pushed, cuts, position, pushes, random_floor, ring
+from iterdeploy.planning.rng import Rng
+
+SEARCHED = 150
+"""Positions of box and robot among which a box's goal is chosen."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    side: int
+    boxes: int
+
+
+def parameters(size: int) -> Parameters:
+    return Parameters(
+        side=size,
+        boxes=interpolate(size, (5, 1), (8, 1), (13, 4), (20, 5), (50, 35), (60, 40), (100, 80)),
+    )
+
+
+def generate(size: int, rng: Rng, name: str) -> str:
+    given = parameters(size)
+    boxes = names("box", given.boxes, rng, pool=4)
+    for _ in range(ATTEMPTS):
+        grid = random_floor(given.side, rng)
+        starts = _starts(grid, given.boxes, rng)
+        free = [cell for cell in grid if cell not in starts]
+        if len(starts) < given.boxes or not free:
+            continue
+        robot = rng.choice(free)
+        goals = _goals(grid, robot, starts, rng)
+        if len(goals) == given.boxes:
+            break
+    else:
+        raise AssertionError("no box could be pushed in any of many drawn grids")
+    return problem_text(
+        name,
+        "sokoban",
+        [(list(grid), "location"), (boxes, "box")],
+        [
+            ("at-robot", robot),
+            *(("at", box, start) for box, start in zip(boxes, starts, strict=True)),
+            *(("clear", cell) for cell in free),
+            *(("adjacent", cell, there, way) for cell, ways in grid.items() for way, there in ways.items()),
+        ],
+        [("at", box, goal) for box, goal in zip(boxes, goals, strict=True)],
+    )
+
+
+def _starts(grid: Grid, count: int, rng: Rng) -> list[str]:
+    """Cells, none beside another, from which a box can be pushed; fewer than asked for where there are not so many."""
+    starts: dict[str, None] = {}
+    for cell in rng.shuffled(list(grid)):
+        if len(starts) == count:
+            break
+        ways = grid[cell]
+        pushable = ("up" in ways and "down" in ways) or ("left" in ways and "right" in ways)
+        if pushable and not any(other in starts for other in ring(cell)) and not cuts(grid, cell, starts):
+            starts[cell] = None
+    return list(starts)
+
+
+def _goals(grid: Grid, robot: str, starts: list[str], rng: Rng) -> list[str]:
+    """A goal for every box in order; fewer where some box has none."""
+    boxes = dict.fromkeys(starts)
+    goals: list[str] = []
+    for i, start in enumerate(starts):
+        del boxes[start]
+        waiting = starts[i + 1 :]
+        reached: dict[str, Pushed] = {}
+        for pushed in islice(pushes(grid, robot, "", start, boxes), SEARCHED):
+            reached.setdefault(pushed.box, pushed)
+        fit = [cell for cell in reached if cell != start and not cuts(grid, cell, boxes)]
+        fit = [cell for cell in fit if not any(there in waiting for there in grid[cell].values())]
+        if not fit:
+            break
+        goal = rng.choice(fit[len(fit) // 2 :])
+        robot = reached[goal].robot
+        boxes[goal] = None
+        goals.append(goal)
+    return goals
+
+
+def solve(problem: Problem) -> list[Step]:
+    facts = by_predicate(problem.init_list)
+    grid: Grid = {cell: {} for *_, cell in facts["clear"] + facts["at"]}
+    for cell, there, way in facts["adjacent"]:
+        if cell in grid and there in grid:
+            grid[cell][way] = there
+    robot = facts["at-robot"][0][0]
+    boxes = facts.pairs("at")
+    todo = {box: goal for box, goal in by_predicate(problem.goal_atoms()).pairs("at").items() if boxes[box] != goal}
+    steps: list[Step] = []
+    while todo:
+        for box, goal in todo.items():
+            others = dict.fromkeys(cell for other, cell in boxes.items() if other != box)
+            arrival = next((one for one in pushes(grid, robot, box, boxes[box], others) if one.box == goal), None)
+            if arrival is not None:
+                break
+        else:
+            raise PolicyFailed(f"no box can be pushed home while the others stand still: {', '.join(todo)}")
+        steps += arrival.plan()
+        robot, boxes[box] = arrival.robot, goal
+        del todo[box]
+    return steps
+
+
+def compact(problem: Problem) -> str:
+    """The map, then where every box is and where it has to go. Only for cells named loc_<row>_<column>.
+
+    `#` wall, `.` goal, `$` box, `*` box on a goal, `@` robot, `+` robot on a goal, and a space for other floor.
+    """
+    facts = by_predicate(problem.init_list)
+    boxes = facts.pairs("at")
+    goals = by_predicate(problem.goal_atoms()).pairs("at")
+    marks = {cell: " " for (cell,) in facts["clear"]} | dict.fromkeys(goals.values(), ".")
+    for cell in boxes.values():
+        marks[cell] = "*" if marks.get(cell) == "." else "$"
+    robot = facts["at-robot"][0][0]
+    marks[robot] = "+" if marks.get(robot) == "." else "@"
+    placed = {position(cell): mark for cell, mark in marks.items()}
+    height, width = max(row for row, _ in placed) + 1, max(column for _, column in placed) + 1
+    lines = ["".join(placed.get((row, column), "#") for column in range(1, width + 1)) for row in range(1, height + 1)]
+    lines.append("cell loc_<row>_<column>, counted from 1 at the top left")
+    for box, cell in boxes.items():
+        lines.append(f"{box} {cell} to {goals[box]}" if box in goals else f"{box} {cell}")
+    return "\n".join(lines)
+
+
+DOMAIN = PlanningDomain(
+    name="sokoban",
+    pddl=domain_text("sokoban"),
+    size_unit="cells to a side",
+    ramps={
+        "base": SizeRamp(5, 7),
+        "easy": SizeRamp(8, 13),
+        "medium": SizeRamp(20, 50),
+        "hard": SizeRamp(60, 100),
+    },
+    generate=generate,
+    solve=solve,
+    compact=compact,
+)

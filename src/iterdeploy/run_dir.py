@@ -1,0 +1,247 @@
+"""A run's folder: layout, lock, outputs that are built beside their place and then renamed.
+
+    RUN/
+      config.toml        the resolved configuration; running it again reproduces the run
+      provenance.json    versions, revision, machine, command of every call
+      traces.sqlite      the store: every sample with its verdict, the seconds spent
+      stopped.json       why the run stopped by itself, if it did
+      generation-0/
+        metrics.json     what was measured of this generation
+        curated.json     the pool that trains the next
+        policy/          the model that this pool made: generation 1
+      report.html
+
+A file or folder of a generation exists only when it is finished, so resuming is calling `run` again.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from iterdeploy.config import ConfigError, RunConfig, UserError, load_config
+from iterdeploy.store import TraceStore
+
+PACKAGES = ("iterdeploy", "torch", "transformers", "tokenizers", "peft", "numpy")
+
+
+class RunDirError(UserError):
+    """The run's folder cannot be used."""
+
+
+class Stage:
+    """The outputs of one generation, each made once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(exist_ok=True)
+
+    def json(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The finished file's content; made, written beside and renamed if it is not there yet."""
+        target = self.path / name
+        if not target.exists():
+            write_json(target, make())
+        return read_json(target)
+
+    def folder(self, name: str, make: Callable[[Path], object]) -> Path:
+        """The finished folder; `make` fills one beside it, which is then renamed."""
+        target = self.path / name
+        if not target.exists():
+            beside = self.path / f"unfinished-{name}"
+            shutil.rmtree(beside, ignore_errors=True)
+            beside.mkdir()
+            make(beside)
+            for path in beside.rglob("*"):
+                _sync(path)
+            beside.rename(target)
+            _sync(self.path)
+        return target
+
+
+class RunDir:
+    """The folder of one run, locked against a second process while it is open."""
+
+    def __init__(self, path: Path, lock: int | None, store: TraceStore) -> None:
+        self.path = path
+        self.store = store
+        self._lock = lock
+
+    @classmethod
+    def open(cls, path: Path, config: RunConfig, command: list[str]) -> "RunDir":
+        """Makes or continues the run in `path`. RunDirError if another process has it or the configuration changed."""
+        made = not path.exists()
+        path.mkdir(parents=True, exist_ok=True)
+        if not made and any(path.iterdir()) and not (path / "lock").exists():
+            raise RunDirError(f"{path}: this folder is not a run of iterdeploy and not empty; choose another --name")
+        lock = _lock(path)
+        saved = path / "config.toml"
+        if saved.exists():
+            differences = load_config(saved).differences(config)
+            if differences:
+                raise RunDirError(
+                    f"{path}: this run was started with another configuration ({'; '.join(differences)}); "
+                    "use another --name, or resume it as it was with `iterdeploy resume`"
+                )
+        else:
+            write_text(saved, tomli_w.dumps(config.model_dump(mode="json")))
+        provenance = path / "provenance.json"
+        calls = read_json(provenance)["calls"] if provenance.exists() else []
+        write_json(provenance, {"calls": [*calls, _provenance(command)]})
+        (path / "stopped.json").unlink(missing_ok=True)
+        return cls(path, lock, TraceStore(path / "traces.sqlite"))
+
+    @classmethod
+    def read(cls, path: Path) -> "RunDir":
+        """The run for reading only: no lock, nothing is written."""
+        if not (path / "config.toml").is_file():
+            raise RunDirError(f"{path}: there is no run here (a run's folder has a config.toml)")
+        return cls(path, None, TraceStore(path / "traces.sqlite", read_only=True))
+
+    @property
+    def config(self) -> RunConfig:
+        return load_config(self.path / "config.toml")
+
+    def close(self) -> None:
+        self.store.close()
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def generation(self, number: int) -> Stage:
+        return Stage(self.path / f"generation-{number}")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The metrics of every generation that has been measured, in order."""
+        found: list[dict[str, Any]] = []
+        while (path := self.path / f"generation-{len(found)}" / "metrics.json").exists():
+            found.append(read_json(path))
+        return found
+
+    def pool(self, generation: int) -> dict[str, Any] | None:
+        """The pool curated after `generation`; None where it has not been."""
+        path = self.path / f"generation-{generation}" / "curated.json"
+        return read_json(path) if path.exists() else None
+
+    def training(self, generation: int) -> dict[str, Any] | None:
+        """What training `generation` reported; None for the base model or where it is still to come."""
+        path = self.path / f"generation-{generation - 1}" / "policy" / "training.json"
+        return read_json(path) if path.exists() else None
+
+    def stop(self, state: str, reason: str, details: dict[str, Any]) -> None:
+        """Records that the run stopped by itself, and why."""
+        write_json(self.path / "stopped.json", {"state": state, "reason": reason, **details})
+
+    def state(self) -> dict[str, Any]:
+        """`state`: running, complete, interrupted, or the name of the reason for which the run stopped by itself."""
+        holder = _holder(self.path)
+        if holder is not None:
+            return {"state": "running", "pid": holder}
+        if (self.path / "stopped.json").exists():
+            return read_json(self.path / "stopped.json")
+        done = len(self.metrics()) == self.config.generations + 1
+        return {"state": "complete" if done else "interrupted"}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes beside `path`, then renames: a reader sees the old file or the new one."""
+    beside = path.with_name(f"unfinished-{path.name}")
+    beside.write_text(text, encoding="utf-8")
+    _sync(beside)
+    beside.rename(path)
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return value
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _lock(path: Path) -> int:
+    """Takes the run's lock, which the kernel gives back when this process ends, however it ends."""
+    lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = (path / "lock").read_text().strip() or "unknown"
+        os.close(lock)
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        raise RunDirError(
+            f"{path}: the process {holder} is working on this run; wait for it, or stop it and call resume"
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock
+
+
+def _holder(path: Path) -> int | None:
+    """The id of the process that holds the run's lock; None if none does."""
+    try:
+        lock = os.open(path / "lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return int((path / "lock").read_text().strip() or 0)
+    finally:
+        os.close(lock)
+    return None
+
+
+def _provenance(command: list[str]) -> dict[str, Any]:
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "revision": _revision(),
+        "packages": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _revision() -> str | None:
+    """The git revision of the source, with "-dirty" for uncommitted changes; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        out = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return out.stdout.strip() or None
+
+
+__all__ = ["ConfigError", "RunDir", "RunDirError", "Stage", "read_json", "write_json", "write_text"]

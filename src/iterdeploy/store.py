@@ -1,0 +1,246 @@
+"""The trace store: one SQLite file per run, append-only.
+
+A trace is written once, in the same transaction as the rest of its batch, under the key (task, generation, sample
+index); a key that is there is never sampled again. Token ids and log-probabilities are compressed blobs of 32-bit
+values. Columns that reports ask for stand beside them, so that SQL answers without unpacking.
+"""
+
+import json
+import sqlite3
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from iterdeploy.config import UserError
+from iterdeploy.types import Completion, Sampling, Split, Status, Task, Trace, Verdict, content_hash
+
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE tasks (
+    id TEXT PRIMARY KEY, domain TEXT NOT NULL, size INTEGER NOT NULL, split TEXT NOT NULL,
+    prompt TEXT NOT NULL, payload TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE traces (
+    id TEXT NOT NULL UNIQUE, task_id TEXT NOT NULL REFERENCES tasks (id),
+    generation INTEGER NOT NULL, sample_index INTEGER NOT NULL, policy_id TEXT NOT NULL,
+    status TEXT NOT NULL, reason TEXT NOT NULL, failed_step INTEGER, plan TEXT NOT NULL, plan_length INTEGER NOT NULL,
+    cost REAL, strict INTEGER NOT NULL, validator TEXT NOT NULL,
+    text TEXT NOT NULL, finish_reason TEXT NOT NULL, reasoning_tokens INTEGER NOT NULL, tokens INTEGER NOT NULL,
+    prompt_token_ids BLOB NOT NULL, token_ids BLOB NOT NULL, logprobs BLOB,
+    sampling TEXT NOT NULL, source TEXT NOT NULL,
+    UNIQUE (task_id, generation, sample_index)
+);
+CREATE INDEX traces_by_generation ON traces (generation, status);
+CREATE TABLE seconds (generation INTEGER NOT NULL, activity TEXT NOT NULL, seconds REAL NOT NULL);
+"""
+
+_TRACE_COLUMNS = """
+    traces.id, task_id, tasks.domain, tasks.size, tasks.split, generation, sample_index, policy_id, sampling, text,
+    prompt_token_ids, token_ids, logprobs, finish_reason, reasoning_tokens, status, reason, failed_step, plan, cost,
+    strict, validator, source
+    FROM traces JOIN tasks ON tasks.id = task_id
+"""
+
+
+class StoreError(UserError):
+    """The store cannot be used."""
+
+
+class TraceStore:
+    """The store in `path`; made if it is not there. `read_only` never writes and never waits for a writer."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        if read_only and not path.is_file():
+            raise StoreError(f"{path}: there is no trace store here yet")
+        self._sql = sqlite3.connect(f"file:{path}?mode=ro" if read_only else str(path), uri=read_only, timeout=60)
+        self._sql.isolation_level = None
+        try:
+            if not read_only:
+                self._sql.execute("PRAGMA journal_mode = WAL")
+                self._create()
+            version = self._sql.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
+        except (sqlite3.DatabaseError, TypeError):
+            raise StoreError(f"{path}: this is not a trace store of iterdeploy; nothing was changed") from None
+        if version != str(SCHEMA_VERSION):
+            raise StoreError(
+                f"{path}: this store has schema version {version}, this iterdeploy reads version {SCHEMA_VERSION}; "
+                "use the iterdeploy version that wrote it, or start a new run; nothing was changed"
+            )
+
+    def _create(self) -> None:
+        with self._transaction():
+            if self._sql.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+                for statement in SCHEMA.split(";"):
+                    self._sql.execute(statement)
+                self._sql.execute("INSERT INTO meta VALUES ('schema', ?)", [str(SCHEMA_VERSION)])
+
+    def close(self) -> None:
+        self._sql.close()
+
+    def add(self, tasks: Mapping[str, Task], traces: Iterable[Trace], seconds: Mapping[tuple[int, str], float]) -> None:
+        """Writes the traces, their tasks and the seconds spent on them: all or nothing."""
+        rows = list(traces)
+        with self._transaction():
+            self._sql.executemany(
+                "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?)",
+                [_task_row(tasks[task_id]) for task_id in sorted({trace.task_id for trace in rows})],
+            )
+            self._sql.executemany(
+                f"INSERT INTO traces VALUES ({', '.join('?' * 22)})", [_trace_row(trace) for trace in rows]
+            )
+            self._add_seconds(seconds)
+
+    def add_seconds(self, seconds: Mapping[tuple[int, str], float]) -> None:
+        """Adds time, in seconds, to (generation, activity)."""
+        with self._transaction():
+            self._add_seconds(seconds)
+
+    def _add_seconds(self, seconds: Mapping[tuple[int, str], float]) -> None:
+        rows = [(generation, activity, spent) for (generation, activity), spent in seconds.items()]
+        self._sql.executemany("INSERT INTO seconds VALUES (?, ?, ?)", rows)
+
+    def seconds(self) -> dict[int, dict[str, float]]:
+        """Generation -> activity -> seconds."""
+        out: dict[int, dict[str, float]] = {}
+        for generation, activity, spent in self._sql.execute(
+            "SELECT generation, activity, sum(seconds) FROM seconds GROUP BY 1, 2 ORDER BY 1, 2"
+        ):
+            out.setdefault(generation, {})[activity] = spent
+        return out
+
+    def keys(self, generation: int) -> set[tuple[str, int, int]]:
+        """(task id, generation, sample index) of every trace of the generation."""
+        return set(
+            self._sql.execute("SELECT task_id, generation, sample_index FROM traces WHERE generation = ?", [generation])
+        )
+
+    def tasks(self, ids: Sequence[str] | None = None) -> Iterator[Task]:
+        for row in self._sql.execute("SELECT id, domain, size, split, prompt, payload FROM tasks ORDER BY id"):
+            if ids is None or row[0] in ids:
+                yield Task(row[0], row[1], row[2], Split(row[3]), row[4], json.loads(row[5]))
+
+    def traces(
+        self,
+        *,
+        generation: int | None = None,
+        up_to: int | None = None,
+        split: Split | None = None,
+        status: Status | None = None,
+    ) -> Iterator[Trace]:
+        """Traces in the order (generation, task, sample index), read one by one."""
+        wanted = {"generation = ?": generation, "generation <= ?": up_to, "split = ?": split, "status = ?": status}
+        clauses = {clause: value for clause, value in wanted.items() if value is not None}
+        where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
+        query = f"SELECT {_TRACE_COLUMNS} {where} ORDER BY generation, task_id, sample_index"
+        return map(_trace, self._sql.execute(query, list(clauses.values())))
+
+    def by_ids(self, ids: Iterable[str]) -> dict[str, Trace]:
+        """Trace id -> trace, in the order of the ids. KeyError for one that is not there."""
+        query = f"SELECT {_TRACE_COLUMNS} WHERE traces.id = ?"
+        found = {}
+        for trace_id in ids:
+            row = self._sql.execute(query, [trace_id]).fetchone()
+            if row is None:
+                raise KeyError(trace_id)
+            found[trace_id] = _trace(row)
+        return found
+
+    def verdict_counts(self) -> dict[int, dict[str, int]]:
+        """Generation -> status -> traces."""
+        out: dict[int, dict[str, int]] = {}
+        for generation, status, count in self._sql.execute(
+            "SELECT generation, status, count(*) FROM traces GROUP BY 1, 2 ORDER BY 1, 2"
+        ):
+            out.setdefault(generation, {})[status] = count
+        return out
+
+    def _transaction(self) -> "_Transaction":
+        return _Transaction(self._sql)
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK when the body raises."""
+
+    def __init__(self, sql: sqlite3.Connection) -> None:
+        self._sql = sql
+
+    def __enter__(self) -> None:
+        self._sql.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self._sql.execute("COMMIT" if error is None else "ROLLBACK")
+
+
+def trace_id(task_id: str, generation: int, sample_index: int, policy_id: str, completion: Completion) -> str:
+    return content_hash("trace", task_id, generation, sample_index, policy_id, completion.token_ids)
+
+
+def _task_row(task: Task) -> list[Any]:
+    return [task.id, task.domain, task.size, task.split, task.prompt, json.dumps(dict(task.payload))]
+
+
+def _trace_row(trace: Trace) -> list[Any]:
+    said, verdict = trace.completion, trace.verdict
+    return [
+        trace.id, trace.task_id, trace.generation, trace.sample_index, trace.policy_id,
+        verdict.status, verdict.reason, verdict.failed_step, json.dumps(verdict.plan), len(verdict.plan),
+        verdict.cost, verdict.strict, verdict.validator,
+        said.text, said.finish_reason, said.reasoning_tokens, len(said.token_ids),
+        _pack("I", said.prompt_token_ids), _pack("I", said.token_ids),
+        None if said.logprobs is None else _pack("f", said.logprobs),
+        json.dumps(asdict(trace.sampling)), trace.source,
+    ]  # fmt: skip
+
+
+def _trace(row: Sequence[Any]) -> Trace:
+    (
+        identifier, task_id, domain, size, split, generation, sample_index, policy_id, sampling, text,
+        prompt_token_ids, token_ids, logprobs, finish_reason, reasoning_tokens, status, reason, failed_step, plan,
+        cost, strict, validator, source,
+    ) = row  # fmt: skip
+    return Trace(
+        id=identifier,
+        task_id=task_id,
+        domain=domain,
+        size=size,
+        split=Split(split),
+        generation=generation,
+        sample_index=sample_index,
+        policy_id=policy_id,
+        sampling=Sampling(**json.loads(sampling)),
+        completion=Completion(
+            text=text,
+            prompt_token_ids=_unpack("I", prompt_token_ids),
+            token_ids=_unpack("I", token_ids),
+            logprobs=None if logprobs is None else _unpack("f", logprobs),
+            finish_reason=finish_reason,
+            reasoning_tokens=reasoning_tokens,
+        ),
+        verdict=Verdict(
+            status=Status(status),
+            reason=reason,
+            failed_step=failed_step,
+            plan=tuple(map(tuple, json.loads(plan))),
+            cost=cost,
+            strict=bool(strict),
+            validator=validator,
+        ),
+        source=source,
+    )
+
+
+def _pack(code: str, values: Sequence[float]) -> bytes:
+    return zstandard.compress(array(code, values).tobytes())
+
+
+def _unpack(code: str, blob: bytes) -> tuple[Any, ...]:
+    values = array(code)
+    values.frombytes(zstandard.decompress(blob))
+    return tuple(values)

@@ -1,0 +1,26 @@
+"""The task sets by name. Another kind of task (any with a deterministic validator) plugs in with one line here."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from iterdeploy.config import ConfigError, RunConfig, TasksConfig
+from iterdeploy.planning.taskset import PlanningTasks
+from iterdeploy.types import Completion, Task, Verdict
+
+
+class TaskSet(Protocol):
+    @property
+    def held_out(self) -> list[Task]: ...
+
+    def deployed(self, generation: int) -> list[Task]: ...
+
+    def judge(self, task: Task, completion: Completion) -> Verdict: ...
+
+
+TASKSETS: dict[str, Callable[[TasksConfig, int], TaskSet]] = {"planning": PlanningTasks}
+
+
+def task_set(config: RunConfig) -> TaskSet:
+    if config.tasks.kind not in TASKSETS:
+        raise ConfigError(f"tasks.kind: {config.tasks.kind!r} is not a task set; there are {', '.join(TASKSETS)}")
+    return TASKSETS[config.tasks.kind](config.tasks, config.seed)

@@ -1,0 +1,1 @@
+"""From traces to the next policy: examples, loss functions and the trainer."""

@@ -1,0 +1,56 @@
+"""Rows of token ids in length-bucketed batches.
+
+B: rows of a batch. T: tokens of its longest row. Rows are padded on the right; positions are masked by length, never by
+the padding token's id (a tokenizer may pad with its end-of-sequence token).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iterdeploy.types import Example
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+
+@dataclass(frozen=True)
+class Batch:
+    ids: "torch.Tensor"  # (B, T) int64
+    attention: "torch.Tensor"  # (B, T) int64, 1 where a token is
+    loss_mask: "torch.Tensor"  # (B, T) float32, 1 where a token carries loss
+    weights: "torch.Tensor"  # (B,) float32
+
+
+def length_buckets(lengths: Sequence[int], tokens: int, rng: "np.random.Generator") -> list[list[int]]:
+    """Indices in batches of at most `tokens` padded tokens, rows of like length together, batches in random order.
+
+    A row that alone is longer than `tokens` is a batch of its own: nothing is ever cut or dropped.
+    """
+    import numpy as np
+
+    order = np.lexsort((rng.random(len(lengths)), np.asarray(lengths)))
+    batches: list[list[int]] = []
+    for index in order:
+        # Lengths ascend, so this row would be the longest of the batch.
+        if not batches or lengths[index] * (len(batches[-1]) + 1) > tokens:
+            batches.append([])
+        batches[-1].append(int(index))
+    rng.shuffle(batches)
+    return batches
+
+
+def collate(rows: Sequence[Example], pad_id: int) -> Batch:
+    import torch
+
+    longest = max(len(row.token_ids) for row in rows)
+    ids = torch.full((len(rows), longest), pad_id, dtype=torch.int64)
+    attention = torch.zeros((len(rows), longest), dtype=torch.int64)
+    loss_mask = torch.zeros((len(rows), longest))
+    for i, row in enumerate(rows):
+        length = len(row.token_ids)
+        ids[i, :length] = torch.as_tensor(row.token_ids, dtype=torch.int64)
+        attention[i, :length] = 1
+        loss_mask[i, row.loss_start : length] = 1
+    return Batch(ids, attention, loss_mask, torch.tensor([row.weight for row in rows]))

@@ -1,0 +1,191 @@
+"""Fine-tunes a policy on curated examples: full weights or LoRA, length-bucketed batches, one pass per epoch.
+
+A tenth of the examples (by task, chosen by hash) is held out; their loss is reported before and after every epoch.
+Everything random follows from the seed, so on a CPU the same examples give the same weights.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iterdeploy.config import ModelConfig, TrainingConfig
+from iterdeploy.models.loading import Loaded, load
+from iterdeploy.training.batching import collate, length_buckets
+from iterdeploy.training.objective import token_logprobs, weighted_nll
+from iterdeploy.types import Example, Policy, content_hash
+
+Progress = Callable[[int, int], None]
+"""Called with (tokens trained, tokens in all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """What a training phase gets: the examples with the digest of the pool that they come from."""
+
+    examples: Sequence[Example]
+    digest: str
+
+
+class Trainer:
+    def __init__(self, config: TrainingConfig, model: ModelConfig, seed: int) -> None:
+        self._config = config
+        self._model = model
+        self._seed = seed
+
+    def start(self, base: Policy, previous: Policy) -> Policy:
+        """The policy whose weights training starts from."""
+        return base if self._config.start_from == "base" else previous
+
+    def fit(self, start: Policy, generation: int, pool: Pooled, out: Path, progress: Progress) -> None:
+        """Trains and writes weights (or an adapter), `policy.json` and `training.json` into `out`."""
+        import torch
+
+        began = time.perf_counter()
+        identifier = content_hash(
+            "policy", start.id, pool.digest, self._config.model_dump(mode="json"), generation, self._seed
+        )
+        torch.manual_seed(int(identifier[:8], 16))
+        here = load(start, self._model, torch.float32)
+        model: Any = self._with_lora(here.model) if self._config.method == "lora" else here.model
+        train, held = split_validation(pool.examples, self._config.validation_share)
+        batches = self._batches(train)
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        optimiser = torch.optim.AdamW(parameters, lr=self._config.learning_rate, weight_decay=self._config.weight_decay)
+        steps = sum(map(len, batches))
+        warmup = max(1, round(self._config.warmup_share * steps))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
+        )
+        total = sum(len(example.token_ids) for example in train) * self._config.epochs
+        done = 0
+        log: list[dict[str, float]] = []
+        validation = [self._loss(model, here, held)]
+        for epoch in batches:
+            model.train()
+            for batch in epoch:
+                rows = [train[i] for i in batch]
+                loss = self._step_loss(model, here, rows)
+                loss.backward()
+                norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+                optimiser.step()
+                schedule.step()
+                optimiser.zero_grad()
+                done += sum(len(row.token_ids) for row in rows)
+                log.append({"loss": loss.item(), "gradient_norm": float(norm)})
+                progress(done, total)
+            validation.append(self._loss(model, here, held))
+        self._save(model, here, out)
+        policy = {
+            "id": identifier,
+            "generation": generation,
+            "base_model": start.base_model,
+            "adapter": self._config.method == "lora",
+            "parent_id": start.id,
+            "curated_digest": pool.digest,
+        }
+        (out / "policy.json").write_text(json.dumps(policy, indent=1) + "\n", encoding="utf-8")
+        report = {
+            "examples": len(train),
+            "validation_examples": len(held),
+            "steps": steps,
+            "tokens": done,
+            "first_loss": log[0]["loss"],
+            "last_loss": log[-1]["loss"],
+            "validation_loss": validation,
+            "seconds": time.perf_counter() - began,
+            "log": log,
+        }
+        (out / "training.json").write_text(json.dumps(report) + "\n", encoding="utf-8")
+
+    def _batches(self, train: Sequence[Example]) -> list[list[list[int]]]:
+        """Batches of indices, by epoch."""
+        import numpy as np
+
+        lengths = [len(example.token_ids) for example in train]
+        return [
+            length_buckets(lengths, self._config.tokens_per_batch, np.random.default_rng([self._seed, epoch]))
+            for epoch in range(self._config.epochs)
+        ]
+
+    def _step_loss(self, model: Any, here: Loaded, rows: Sequence[Example]) -> Any:
+        """Weighted negative log-likelihood per token of the batch, a scalar tensor."""
+        import torch
+
+        batch = collate(rows, here.pad_id)
+        mask = batch.loss_mask.to(here.device)
+        with torch.autocast(here.device, dtype=torch.bfloat16, enabled=self._config.bf16):
+            logits = model(
+                input_ids=batch.ids.to(here.device), attention_mask=batch.attention.to(here.device), use_cache=False
+            ).logits
+        logprobs = token_logprobs(logits, batch.ids.to(here.device))
+        return weighted_nll(logprobs, mask, batch.weights.to(here.device), float(mask.sum()))
+
+    def _loss(self, model: Any, here: Loaded, rows: Sequence[Example]) -> float | None:
+        """Mean loss per token over `rows`, without dropout; None without rows."""
+        import torch
+
+        if not rows:
+            return None
+        model.eval()
+        total = tokens = 0.0
+        with torch.no_grad():
+            for batch in length_buckets_in_order(rows, self._config.tokens_per_batch):
+                count = float(sum(len(row.token_ids) - row.loss_start for row in batch))
+                total += float(self._step_loss(model, here, batch)) * count
+                tokens += count
+        loss = total / tokens
+        if not math.isfinite(loss):
+            raise ArithmeticError(f"the validation loss is {loss}: training diverged; lower training.learning_rate")
+        return loss
+
+    def _with_lora(self, model: Any) -> Any:
+        from peft import LoraConfig, get_peft_model
+
+        return get_peft_model(
+            model,
+            LoraConfig(
+                r=self._config.lora_rank,
+                lora_alpha=self._config.lora_alpha,
+                lora_dropout=self._config.lora_dropout,
+                target_modules="all-linear",
+                task_type="CAUSAL_LM",
+            ),
+        )
+
+    def _save(self, model: Any, here: Loaded, out: Path) -> None:
+        model.save_pretrained(out)
+        if self._config.method == "full":
+            here.tokenizer.save_pretrained(out)
+
+
+def length_buckets_in_order(rows: Sequence[Example], tokens: int) -> list[list[Example]]:
+    """The rows by length in batches of at most `tokens` padded tokens."""
+    batches: list[list[Example]] = []
+    for row in sorted(rows, key=lambda row: len(row.token_ids)):
+        if not batches or len(row.token_ids) * (len(batches[-1]) + 1) > tokens:
+            batches.append([])
+        batches[-1].append(row)
+    return batches
+
+
+def split_validation(examples: Sequence[Example], share: float) -> tuple[list[Example], list[Example]]:
+    """(training examples, validation examples). The validation ones have the smallest hashes of their prompts, so all
+    traces of one task fall on the same side; at least one example always trains."""
+    if share == 0 or len(examples) < 2:
+        return list(examples), []
+    digests = {example.trace_id: content_hash(example.token_ids[: example.loss_start]) for example in examples}
+    wanted = min(len(examples) - 1, max(1, round(share * len(examples))))
+    threshold = sorted(digests.values())[wanted]
+    held = [example for example in examples if digests[example.trace_id] < threshold]
+    train = [example for example in examples if digests[example.trace_id] >= threshold]
+    return train, held
+
+
+def read_policy(folder: Path) -> Policy:
+    """The policy whose weights a training phase wrote into `folder`."""
+    saved = json.loads((folder / "policy.json").read_text(encoding="utf-8"))
+    return Policy(weights=str(folder), **saved)

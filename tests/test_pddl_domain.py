@@ -1,0 +1,206 @@
+"""What is read from domain and problem files, and how it is refused."""
+
+import copy
+import gc
+import pickle
+import weakref
+
+import pytest
+
+from iterdeploy.pddl import Domain, NotSupported, PddlError, Problem, validate
+
+ZOO = """
+(define (domain Zoo)
+  (:requirements :strips :typing)
+  (:types lion eagle - animal  animal place  wing - (either thing tool))
+  (:constants gate - place)
+  (:predicates (at ?a - animal ?p - place) (fed ?a - animal) (open))
+  (:functions (total-cost) - number (way ?p ?q - place) - number)
+  (:action move :parameters (?a - animal ?p ?q - place)
+    :precondition (at ?a ?p) :effect (and (not (at ?a ?p)) (at ?a ?q) (increase (total-cost) (way ?p ?q))))
+  (:action feed :parameters (?l - lion) :effect (fed ?l)))
+"""
+
+MONDAY = """
+(define (problem monday) (:domain zoo)
+  (:objects leo - LION aquila - eagle rock - place thingy - (either lion place))
+  (:init (at leo rock) (at aquila gate) (= (total-cost) 0) (= (way rock gate) 4) (not (open)))
+  (:goal (and (fed leo) (not (open)) (at leo gate)))
+  (:metric minimize (total-cost)))
+"""
+
+
+def test_a_domain_is_plain_records():
+    zoo = Domain.parse(ZOO)
+    assert zoo.name == "zoo"
+    assert zoo.types["lion"] == ("animal",)
+    assert zoo.types["wing"] == ("thing", "tool")
+    assert zoo.constants == {"gate": "place"}
+    assert {name: len(parameters) for name, parameters in zoo.predicates.items()} == {"at": 2, "fed": 1, "open": 0}
+    assert str(zoo.actions["move"]) == "(move ?a - animal ?p - place ?q - place)"
+
+
+def test_a_problem_gives_planners_what_they_need():
+    zoo = Domain.parse(ZOO)
+    monday = Problem.parse(MONDAY, zoo)
+    assert monday.name == "monday"
+    assert list(monday.objects) == ["gate", "leo", "aquila", "rock", "thingy"]
+    assert monday.objects["leo"] == "lion"
+    assert monday.objects["thingy"] == "(either lion place)"
+    assert monday.members["animal"] == ("leo", "aquila", "thingy")
+    assert monday.members["place"] == ("gate", "rock", "thingy")
+    assert monday.members["object"] == tuple(monday.objects)
+    assert monday.init_list == (("at", "leo", "rock"), ("at", "aquila", "gate"))
+    assert monday.init == frozenset(monday.init_list)
+    assert monday.goal_atoms() == [("fed", "leo"), ("at", "leo", "gate")]
+    assert monday.values == {("total-cost",): 0, ("way", "rock", "gate"): 4}
+
+
+def test_goal_atoms_needs_a_conjunction_of_literals():
+    zoo = Domain.parse(ZOO)
+    monday = Problem.parse(MONDAY.replace("(fed leo) (not", "(or (fed leo) (open)) (not"), zoo)
+    with pytest.raises(PddlError, match=r"it holds \(or \(fed leo\) \(open\)\)"):
+        monday.goal_atoms()
+
+
+def test_tasks_travel_between_processes():
+    zoo = Domain.parse(ZOO)
+    monday = Problem.parse(MONDAY, zoo)
+    plan = "(feed leo) (move leo rock gate)"
+    assert validate(zoo, monday, plan).cost == 4
+    zoo, monday = pickle.loads(pickle.dumps((zoo, monday)))
+    assert validate(zoo, monday, plan).cost == 4
+    assert validate(*copy.deepcopy((zoo, monday)), plan).cost == 4
+
+
+def test_a_problem_out_of_use_is_forgotten():
+    zoo = Domain.parse(ZOO)
+    monday = Problem.parse(MONDAY, zoo)
+    validate(zoo, monday, "(feed leo)")
+    gone = weakref.ref(monday)
+    del monday
+    gc.collect()
+    assert gone() is None
+
+
+def domain_with(text: str) -> str:
+    return f"(define (domain d)\n (:predicates (p ?x) (q))\n {text})"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the text is empty"),
+        ("define", r"line 1: expected \(define \(domain name\)"),
+        ("(define (problem d))", r"expected \(domain name\)"),
+        ("(define (domain d)) (more)", "text after the end"),
+        ("(define (domain d) :types)", "expected a section"),
+        (domain_with("(:type a b)"), "line 3: unknown section :type"),
+        (domain_with("(:types a - (either))"), "expected a type after '-'"),
+        (domain_with("(:types a -)"), "expected a type after '-'"),
+        (domain_with("(:constants k - stone)"), "line 3: type stone is not declared: add it to :types"),
+        (domain_with("(:constants ?k)"), "is a variable"),
+        (domain_with("(:predicates (p ?x ?y))"), "p is declared twice"),
+        (domain_with("(:predicates r)"), "expected a declaration"),
+        (domain_with("(:action)"), "expected .:action name"),
+        (domain_with("(:action a :effect)"), "expected .:action name"),
+        (domain_with("(:action a :effects (q))"), "action a: :effects is not expected here"),
+        (domain_with("(:action a :effect (q)) (:action a :effect (q))"), "action a is defined twice"),
+        (domain_with("(:action a :parameters ?x :effect (q))"), "expected a list of variables"),
+        (domain_with("(:action a :parameters (x) :effect (q))"), "x is not a variable"),
+        (domain_with("(:action a :parameters (?x ?x) :effect (q))"), r"\?x stands twice"),
+        (domain_with("(:action a :precondition (r) :effect (q))"), "predicate r is not declared"),
+        (domain_with("(:action a :precondition (p) :effect (q))"), "p takes 1 arguments, not 0"),
+        (domain_with("(:action a :precondition (p ?z) :effect (q))"), r"variable \?z in \(p \?z\) is bound nowhere"),
+        (domain_with("(:action a :precondition (p z) :effect (q))"), "z in .* is neither an object nor a constant"),
+        (domain_with("(:action a :precondition q :effect (q))"), "expected parentheses around q"),
+        (domain_with("(:action a :precondition (and q) :effect (q))"), "expected parentheses around q"),
+        (domain_with("(:action a :precondition (not (q) (q)) :effect (q))"), "expected"),
+        (domain_with("(:action a :precondition (imply (q)) :effect (q))"), "expected .imply premise conclusion"),
+        (domain_with("(:action a :precondition (forall (?x)) :effect (q))"), "expected .forall"),
+        (domain_with("(:action a :precondition (= a) :effect (q))"), "expected .= term term"),
+        (domain_with("(:action a :effect (and q))"), "expected parentheses around q"),
+        (domain_with("(:action a :effect (not (not (q))))"), "predicate not is not declared"),
+        (domain_with("(:action a :effect (when (q)))"), "expected .when condition effect"),
+        (domain_with("(:action a :effect (or (q) (q)))"), "predicate or is not declared"),
+        (domain_with("(:action a :effect (increase (total-cost) much))"), "expected a number, not much"),
+        (domain_with("(:functions (c ?x)) (:action a :effect (increase (total-cost) (c)))"), "c takes 1 arguments"),
+    ],
+)
+def test_wrong_domains_are_refused_with_words(text, message):
+    with pytest.raises(PddlError, match=message) as caught:
+        Domain.parse(text)
+    assert not isinstance(caught.value, NotSupported)
+
+
+@pytest.mark.parametrize(
+    ("text", "feature"),
+    [
+        ("(:derived (q) (p a))", "derived predicates"),
+        ("(:durative-action a :effect (q))", "durative actions"),
+        ("(:constraints (always (q)))", "trajectory constraints"),
+        ("(:process a :effect (q))", "processes"),
+        ("(:functions (f)) (:action a :precondition (> (f) 1) :effect (q))", "numeric conditions"),
+        ("(:functions (f)) (:action a :precondition (= (f) 1) :effect (q))", "numeric conditions"),
+        ("(:functions (f)) (:action a :effect (increase (f) 1))", "numeric effects"),
+        ("(:functions (f)) (:action a :effect (assign (total-cost) 1))", "numeric effects"),
+        ("(:functions (f)) (:action a :effect (increase (total-cost) (+ (f) 1)))", "expressions"),
+        ("(:action a :effect (increase (total-cost) (total-cost)))", "costs that depend on total-cost"),
+        ("(:functions (f) - object)", "functions that are not numbers"),
+        ("(:action a :precondition (preference x (q)) :effect (q))", "preferences"),
+        ("(:action a :precondition (p (f)) :effect (q))", "terms in parentheses"),
+    ],
+)
+def test_what_is_not_supported_is_said_so(text, feature):
+    with pytest.raises(NotSupported, match=f"^not supported: .*{feature}.* \\(line 3\\)$"):
+        Domain.parse(domain_with(text))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("(at leo rock)", "(at leo)", "line 4: at takes 2 arguments, not 1"),
+        ("(at leo rock)", "(at leo moon)", "line 4: moon in .* is neither an object"),
+        ("(at leo rock)", "(by leo rock)", "predicate by is not declared"),
+        ("(at leo rock)", "(and (open) (open))", "predicate and is not declared"),
+        ("(at leo rock)", "(fed (rock))", "not supported: terms in parentheses"),
+        ("(at leo rock)", "(at 5 (open))", "not supported: timed initial literals"),
+        ("(at leo rock)", "leo", "expected parentheses around leo"),
+        ("(way rock gate)", "(way rock moon)", "moon in .* is neither"),
+        ("(way rock gate)", "(way rock)", "way takes 2 arguments"),
+        ("(way rock gate) 4", "(way rock gate) four", "expected a number, not four"),
+        ("(= (way rock gate) 4)", "(= leo rock)", "expected a number, not rock"),
+        ("(= (way rock gate) 4)", "(= (way rock gate) (way gate rock))", "not supported: values"),
+        ("rock - place", "rock - rocks", "line 3: type rocks is not declared"),
+        ("(fed leo) (not", "(fed tiger) (not", "line 5: tiger in .* is neither"),
+        ("(:goal (and (fed leo) (not (open)) (at leo gate)))", "", r"has one \(:goal ...\), not 0"),
+        ("(:goal (and", "(:goal (open) (and", "holds one condition"),
+        ("(:metric minimize (total-cost))", "(:metric minimize (way rock gate))", "not supported: metrics"),
+        ("(:metric minimize (total-cost))", "(:constraints (always (open)))", "not supported: trajectory"),
+        ("(define (problem", "(define (domain", "expected .problem name"),
+    ],
+)
+def test_wrong_problems_are_refused_with_words(old, new, message):
+    assert old in MONDAY
+    with pytest.raises(PddlError, match=message):
+        Problem.parse(MONDAY.replace(old, new), Domain.parse(ZOO))
+
+
+def test_requirements_and_the_name_of_the_domain_are_not_enforced():
+    zoo = Domain.parse(ZOO.replace("(:requirements :strips :typing)", ""))
+    assert Problem.parse(MONDAY.replace("(:domain zoo)", "(:domain park)"), zoo).domain_name == "park"
+
+
+def test_the_order_of_sections_does_not_matter():
+    monday = Problem.parse(
+        "(define (problem m) (:goal (open)) (:init (at leo gate)) (:objects leo - lion) (:domain zoo))",
+        Domain.parse(ZOO),
+    )
+    assert monday.init == {("at", "leo", "gate")}
+
+
+def test_a_type_hierarchy_of_any_shape_is_fine():
+    text = f"(define (domain d) (:types a - b b - a {' '.join(f't{i} - t{i + 1}' for i in range(20_000))}))"
+    problem = Problem.parse("(define (problem p) (:objects x - a y - t0) (:goal (and)))", Domain.parse(text))
+    assert problem.members["b"] == ("x",)
+    assert problem.members["t20000"] == ("y",)
