@@ -1,0 +1,44 @@
+# Every target sets up what it needs. PYTHON: the interpreter (3.11 to 3.13). PIP_ARGS: passed to pip, for example to
+# take PyTorch's CPU build from an index of its own.
+PYTHON ?= python3
+PIP_ARGS ?=
+BIN := .venv/bin
+
+.PHONY: demo test check bench bench-validate bench-startup fuzz format venv clean
+
+demo: venv          ## the whole loop with the embedded model: five generations on a CPU
+	$(BIN)/iterdeploy run quickstart
+
+test: venv          ## all tests
+	$(BIN)/pytest
+
+check: venv         ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: bench-startup bench-validate
+
+bench-startup: venv ## how fast the commands that need no model answer
+	$(BIN)/python benchmarks/bench_startup.py
+
+bench-validate: venv ## time per validated plan beside other validators, where they are installed
+	$(BIN)/python benchmarks/bench_validate.py
+
+fuzz: venv          ## a million mutated domains, problems, plans and answers
+	$(BIN)/python tests/fuzz_pddl.py --count 1000000
+
+format: venv
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+venv: .venv/.installed
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "iterdeploy needs Python 3.11 to 3.13"'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
