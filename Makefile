@@ -4,7 +4,7 @@ PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-validate bench-startup fuzz format venv clean
+.PHONY: demo test check bench bench-validate bench-startup bench-sampling fuzz format venv clean
 
 demo: venv          ## the whole loop with the embedded model: five generations on a CPU
 	$(BIN)/iterdeploy run quickstart
@@ -17,13 +17,16 @@ check: venv         ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: bench-startup bench-validate
+bench: bench-startup bench-validate bench-sampling
 
 bench-startup: venv ## how fast the commands that need no model answer
 	$(BIN)/python benchmarks/bench_startup.py
 
 bench-validate: venv ## time per validated plan beside other validators, where they are installed
 	$(BIN)/python benchmarks/bench_validate.py
+
+bench-sampling: venv ## tokens per CPU second of the sampler beside generate
+	$(BIN)/python benchmarks/bench_sampling.py
 
 fuzz: venv          ## a million mutated domains, problems, plans and answers
 	$(BIN)/python tests/fuzz_pddl.py --count 1000000

@@ -71,9 +71,7 @@ class Naive:
         return kind == wanted or wanted == "object" or any(self.is_a(parent, wanted) for parent in above)
 
     def of_type(self, kinds):
-        return [
-            name for name, own in self.objects if any(self.is_a(have, want) for have in own for want in kinds)
-        ]
+        return [name for name, own in self.objects if any(self.is_a(have, want) for have in own for want in kinds)]
 
     def expand(self, variables, body):
         """The body once for every choice of objects."""

@@ -4,9 +4,9 @@ import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_pddl import Naive
 
 from iterdeploy.pddl import Domain, Problem, Status, format_plan, format_step, parse_plan, states, validate
+from naive_pddl import Naive
 
 TOWERS = """
 (define (domain towers)
@@ -122,7 +122,7 @@ def noisy(plan: list[tuple[str, ...]], rng: random.Random) -> str:
         words = [rng.choice([str.upper, str.lower, str.title])(word) for word in step]
         gap = rng.choice([" ", "  ", "\t", " \n "])
         text = "(" + rng.choice(["", " "]) + gap.join(words) + rng.choice(["", "\t"]) + ")"
-        lines.append((f"{i}{rng.choice(['', '.0', '.5'])}: {text}{duration}" if numbered else text))
+        lines.append(f"{i}{rng.choice(['', '.0', '.5'])}: {text}{duration}" if numbered else text)
         lines.append(rng.choice([" ; done", "", ";", ";(x"]) + end)
     return "".join(lines)
 

@@ -43,7 +43,8 @@ elif valid:
     print("Plan executed successfully - checking goal\\nPlan valid\\nFinal value: %d \\n" % len(steps))
     print("Successful plans:\\nValue: %d\\n plan %d" % (len(steps), len(steps)))
 else:
-    print("Plan executed successfully - checking goal\\nGoal not satisfied\\nPlan invalid\\n\\n\\nFailed plans:\\n plan ")
+    print("Plan executed successfully - checking goal")
+    print("Goal not satisfied\\nPlan invalid\\n\\n\\nFailed plans:\\n plan ")
 """
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake VAL is a script with a shebang")
@@ -106,7 +107,9 @@ def test_what_would_crash_or_mislead_val_never_reaches_it(val, step, reason):
     ],
 )
 def test_no_verdict_is_an_error(val, mood, reason):
-    verdict = validate_with_val(DOMAIN, PROBLEM, [("open-it", "front")], val(mood), timeout=0.5 if mood == "hang" else 60)
+    verdict = validate_with_val(
+        DOMAIN, PROBLEM, [("open-it", "front")], val(mood), timeout=0.5 if mood == "hang" else 60
+    )
     assert (verdict.status, verdict.reason) == (Status.ERROR, reason)
 
 
@@ -129,7 +132,9 @@ def test_both_disagree(val, mood):
 
 
 def test_both_need_a_domain_that_both_support(val):
-    verdict = validate_with_both(DOMAIN.replace("(:action", "(:derived (odd) (open front)) (:action", 1), PROBLEM, [], val())
+    verdict = validate_with_both(
+        DOMAIN.replace("(:action", "(:derived (odd) (open front)) (:action", 1), PROBLEM, [], val()
+    )
     assert (verdict.status, verdict.reason[:34]) == (Status.ERROR, "not supported: derived predicates ")
 
 

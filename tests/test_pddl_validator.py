@@ -3,7 +3,7 @@
 import doctest
 import importlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -57,7 +57,9 @@ DIFFERENT = Task("(met ?x ?y)", action("meet", "?x ?y", "(not (= ?x ?y))", "(met
 SAME = Task("(met ?x ?y)", action("meet", "?x ?y", "(= ?x ?y)", "(met ?x ?y)"))
 NEGATIVE = Task("(lit ?x)", action("light", "?x", "(not (lit ?x))", "(lit ?x)"), init="(lit a)")
 OR = Task("(p ?x) (q ?x)", action("go", "?x", "(or (p ?x) (q ?x))"), init="(p a) (q b)")
-IMPLY = Task("(p ?x) (q ?x)", action("go", "?x", "(imply (p ?x) (q ?x))") + action("q", "?x", effect="(q ?x)"), init="(p a)")
+IMPLY = Task(
+    "(p ?x) (q ?x)", action("go", "?x", "(imply (p ?x) (q ?x))") + action("q", "?x", effect="(q ?x)"), init="(p a)"
+)
 FORALL = Task("(p ?x)", action("all", "", "(forall (?x) (p ?x))") + action("p", "?x", effect="(p ?x)"), "a b", "(p a)")
 EXISTS = Task("(p ?x ?y)", action("any", "?x", "(exists (?y) (and (p ?x ?y) (not (= ?x ?y))))"), init="(p a a) (p b a)")
 HIDING = Task("(p ?x)", action("go", "?x", "(and (exists (?x) (p ?x)) (not (p ?x)))"), init="(p a)")
@@ -77,19 +79,43 @@ NESTED = Task(
     goal="(and (q a b) (q a c) (not (q a a)) (not (q b a)))",
 )
 CONSTANT = Task(
-    "(at ?x)", action("home", effect="(at house)") + action("go", "?x", effect="(at ?x)"), "a", more="(:constants house)"
+    "(at ?x)",
+    action("home", effect="(at house)") + action("go", "?x", effect="(at ?x)"),
+    "a",
+    more="(:constants house)",
 )
-ANDS = Task("(p) (q)", action("go", "", "(and (and (p)) (and))", "(and (and (q)) (and))"), init="(p)", goal="(and (and (q)))")
+ANDS = Task(
+    "(p) (q)", action("go", "", "(and (and (p)) (and))", "(and (and (q)) (and))"), init="(p)", goal="(and (and (q)))"
+)
 NOTHING = Task("(p)", "(:action idle)", goal="(p)", init="(p)")
 HYPHEN = Task("(p ?x)", action("pick-up", "?x", effect="(p ?x)") + action("pick_up", "?x"), "a-1 a_1", goal="(p a-1)")
 NAMES = Task(
-    "(dog ?x - dog) (see ?x - dog)", action("see", "?see - dog", effect="(see ?see)"), "dog see - dog", more="(:types dog)"
+    "(dog ?x - dog) (see ?x - dog)",
+    action("see", "?see - dog", effect="(see ?see)"),
+    "dog see - dog",
+    more="(:types dog)",
 )
 CAPITALS = Task(
     "(Here ?X)", action("Move", "?X ?y", "(HERE ?x)", "(AND (NOT (Here ?X)) (here ?Y))"), "A b", "(here a)", "(hERE B)"
 )
 OBJECT = Task("(p ?x - object)", action("go", "?x", effect="(p ?x)"), "a b - object")
 GOAL_OR = Task("(p)", action("p", effect="(p)"), goal="(or (p) (exists (?x ?y) (and (= ?x a) (= ?y ?x) (p))))")
+BOTH = Task("(p) (q)", action("go", effect="(and (when (p) (q)) (when (p) (not (q))))"), init="(p)", goal="(q)")
+MIXED = Task(
+    "(p) (q) (r)",
+    action("go", effect="(and (q) (not (r)) (when (p) (not (q))) (when (p) (r)))"),
+    init="(p) (r)",
+    goal="(and (q) (r))",
+)
+WIDE = Task(
+    "(three ?x ?y ?z) (four ?w ?x ?y ?z)",
+    action("go", "?w ?x ?y ?z", "(and (three ?x ?y ?z) (four ?w ?x ?y ?z))", "(and (three ?z ?x ?w) (four a ?w ?y b))"),
+    objects="c",
+    init="(three a b c) (four b a b c)",
+    goal="(and (three c a b) (four a b b b))",
+    more="(:constants a b)",
+)
+LOST = Task("(p)", action("use", "", "(p)", "(not (p))"), init="(p)")
 STATIC = Task("(road ?x ?y) (here ?x)", action("go", "?x ?y", "(road ?x ?y)", "(here ?y)"), init="(road a b)")
 
 VALID = [
@@ -120,6 +146,10 @@ VALID = [
     (CAPITALS, "(MOVE a B)"),
     (OBJECT, "(go a)"),
     (GOAL_OR, "(p)"),
+    (BOTH, "(go)"),  # added and deleted, this time under conditions
+    (MIXED, "(go)"),
+    (WIDE, "(go b a b c)"),
+    (LOST, "(use)"),
     (STATIC, "(go a b)"),
 ]
 
@@ -151,6 +181,8 @@ INVALID = [
     (HYPHEN, "(pick_up a-1)", None, "goal not reached: (p a-1) does not hold"),
     (HYPHEN, "(pick-up a_1)", None, "goal not reached: (p a-1) does not hold"),
     (GOAL_OR, "", None, "goal not reached: (or (p) (exists (?x - object ?y - object)"),
+    (WIDE, "(go b a c b)", 1, "step 1 (go b a c b): preconditions (three a c b), (four b a c b) do not hold"),
+    (LOST, "(use) (use)", 2, "step 2 (use): precondition (p) does not hold"),
     (STATIC, "(go b a)", 1, "step 1 (go b a): precondition (road b a) does not hold"),
 ]
 
@@ -217,6 +249,10 @@ def test_costs_add_up(plan, cost):
     assert COSTS.judge(plan).cost == cost
 
 
+def test_costs_begin_with_what_the_problem_says():
+    assert replace(COSTS, init=COSTS.init.replace("(total-cost) 0", "(total-cost) 100")).judge("(pay)").cost == 102
+
+
 def test_a_cost_without_a_value_makes_the_step_invalid():
     verdict = COSTS.judge("(go c)")
     assert (verdict.status, verdict.failed_step) == (Status.INVALID, 1)
@@ -243,7 +279,9 @@ def test_a_verdict_leaves_no_trace_in_the_task():
 
 def test_one_problem_with_two_domains():
     domain, problem = WALK.parsed()
-    other = Domain.parse("(define (domain d) (:predicates (here ?x)) (:action move :parameters (?x ?y) :effect (here ?y)))")
+    other = Domain.parse(
+        "(define (domain d) (:predicates (here ?x)) (:action move :parameters (?x ?y) :effect (here ?y)))"
+    )
     assert not validate(domain, problem, "(move c b)").valid
     assert validate(other, problem, "(move c b)").valid
     assert not validate(domain, problem, "(move c b)").valid

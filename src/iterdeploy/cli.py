@@ -21,6 +21,10 @@ EXAMPLES = """examples:
 """
 
 
+MODULES = {"validate": "validate_command", "tasks_make": "tasks_command", "tasks_show": "tasks_command"}
+"""Function -> module, where that is not `commands`: these import little."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
@@ -109,13 +113,19 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("domain", metavar="DOMAIN", help="one of the planning domains")
     make.add_argument("--count", type=int, default=10, metavar="N")
     make.add_argument("--seed", type=int, default=0, metavar="S")
-    make.add_argument("--size", default="2-4", metavar="A-B", help="sizes in the domain's unit, such as 2-8 or 3,5")
+    make.add_argument(
+        "--size", default="2-4", metavar="A-B", help="sizes in the domain's unit, such as 2-8 or 3,5, or a ramp: easy"
+    )
     make.add_argument("--out", type=Path, required=True, metavar="DIR")
     show = tasks.add_parser("show", help="print one task as a model sees it", description="Print a task's prompt.")
     show.set_defaults(command=_later("tasks_show"))
-    show.add_argument("domain", metavar="DOMAIN", help="one of the planning domains")
-    show.add_argument("--size", type=int, default=4, metavar="A")
+    show.add_argument("domain", metavar="DOMAIN", help="one of the planning domains, or a domain file")
+    show.add_argument("problem", metavar="PROBLEM", type=Path, nargs="?", help="with a domain file: a problem file")
+    show.add_argument("--size", type=int, default=4, metavar="A", help="in the domain's unit")
     show.add_argument("--seed", type=int, default=0, metavar="S")
+    show.add_argument("--prompt", choices=["compact", "full"], default="compact", help="as tasks.prompt")
+    show.add_argument("--obfuscate", action="store_true", help="as tasks.obfuscate: under random names")
+    show.add_argument("--pddl", action="store_true", help="print the PDDL of domain and task instead")
 
     pretrain = command("pretrain", "pretrain", "make an embedded base model from synthetic demonstrations")
     pretrain.add_argument("config", metavar="CONFIG", help="a TOML file, or the name of a packaged configuration")
@@ -141,12 +151,11 @@ def _add_json(parser: argparse.ArgumentParser, help_text: str = "print JSON") ->
 
 
 def _later(function: str) -> Callable[[argparse.Namespace], int]:
-    """The function of `commands` by name, imported when it is called: `--help` must answer at once."""
+    """The function by name, imported when it is called: `--help` must answer at once."""
 
     def call(arguments: argparse.Namespace) -> int:
         from importlib import import_module
 
-        module = "iterdeploy.validate_command" if function == "validate" else "iterdeploy.commands"
-        return int(getattr(import_module(module), function)(arguments))
+        return int(getattr(import_module(f"iterdeploy.{MODULES.get(function, 'commands')}"), function)(arguments))
 
     return call

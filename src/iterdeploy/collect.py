@@ -38,27 +38,34 @@ def collect(
     ]
     if not owed:
         return
-    clock = parts.clock
-    with clock.activity("sampling"):
-        sampler = parts.sampler(policy)
-        with sampler, display.bar(f"generation {generation}: sampling", "answers", len(requests)) as progress:
-            answered = len(requests) - sum(map(len, owed))
-            for batch in owed:
-                prompts = [request.task.prompt for request in batch]
-                completions = sampler.sample(prompts, _seed(parts.config.seed, generation, batch))
-                with clock.activity("validation"):
-                    verdicts = [
-                        parts.tasks.judge(request.task, completion)
-                        for request, completion in zip(batch, completions, strict=True)
-                    ]
+    clock, in_all = parts.clock, len(requests)
+    reached = in_all - sum(map(len, owed))
+    title = f"generation {generation}"
+    with (
+        clock.activity("sampling"),
+        parts.sampler(policy) as sampler,
+        display.bar(f"{title}: sampling", "answers") as sampled,
+        display.bar(f"{title}: validation", "plans") as validated,
+    ):
+        sampled(reached, in_all)
+        validated(reached, in_all)
+        for batch in owed:
+            reached += len(batch)
+            prompts = [request.task.prompt for request in batch]
+            completions = sampler.sample(prompts, _seed(parts.config.seed, generation, batch))
+            sampled(reached, in_all)
+            with clock.activity("validation"):
+                verdicts = [
+                    parts.tasks.judge(request.task, completion)
+                    for request, completion in zip(batch, completions, strict=True)
+                ]
+            validated(reached, in_all)
+            with clock.activity("other"):
                 traces = [
                     _trace(request, generation, policy, parts, completion, verdict)
                     for request, completion, verdict in zip(batch, completions, verdicts, strict=True)
                 ]
-                with clock.activity("other"):
-                    store.add({request.task.id: request.task for request in batch}, traces, clock.take())
-                answered += len(batch)
-                progress(answered, len(requests))
+                store.add({request.task.id: request.task for request in batch}, traces, clock.take())
 
 
 def batches(requests: Sequence[Request], size: int) -> list[list[Request]]:

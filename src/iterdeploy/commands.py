@@ -5,13 +5,12 @@ import json
 import math
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from iterdeploy.config import ConfigError, RunConfig, find_config, load_config, parse_sizes
+from iterdeploy.config import ConfigError, RunConfig, find_config, load_config
 from iterdeploy.run_dir import RunDir, RunDirError
 from iterdeploy.summary import status as status_of
 from iterdeploy.summary import table
@@ -37,28 +36,29 @@ def _run(config: RunConfig, path: Path) -> int:
     from iterdeploy.parts import assemble
     from iterdeploy.progress import Display
     from iterdeploy.report import write_report
+    from iterdeploy.report.verdict import outcome
     from iterdeploy.stops import Stopped
 
     _quiet()
     parts = assemble(config)
     run_dir = RunDir.open(path, config, sys.argv)
+    stopped: Stopped | None = None
     try:
         try:
             run_loop(run_dir, parts, Display())
-            stopped = None
         except Stopped as stop:
-            run_dir.stop(stop.state, str(stop), {"counts": stop.counts})
             stopped = stop
+            run_dir.stop(stop.state, str(stop), {"counts": stop.counts})
         if run_dir.metrics():
-            target = write_report(run_dir)
+            print(write_report(run_dir))
+            print(outcome(run_dir.metrics()).sentence)
         run_dir.store.add_seconds(parts.clock.take())
-        if stopped is not None:
-            print(f"iterdeploy: stopped ({stopped.state}): {stopped}", file=sys.stderr)
-            return EXIT_STOPPED
-        print(target)
-        return 0
     finally:
         run_dir.close()
+    if stopped is None:
+        return 0
+    print(f"iterdeploy: stopped ({stopped.state}): {stopped}", file=sys.stderr)
+    return EXIT_STOPPED
 
 
 def _quiet() -> None:
@@ -155,42 +155,6 @@ def traces(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def tasks_make(arguments: argparse.Namespace) -> int:
-    from iterdeploy.planning.rng import Rng
-    from iterdeploy.run_dir import write_text
-
-    domain = _domain(arguments.domain)
-    sizes = _sizes(arguments.size)
-    if arguments.count < 1:
-        raise ConfigError(f"--count: at least 1, not {arguments.count}")
-    problems = {
-        f"p{index + 1:0{len(str(arguments.count))}d}": domain.generate(
-            sizes[index % len(sizes)], Rng("task", domain.name, arguments.seed, index), f"{domain.name}-{index + 1}"
-        )
-        for index in range(arguments.count)
-    }
-    files = {"domain.pddl": domain.pddl} | {f"{name}.pddl": text for name, text in problems.items()}
-    taken = [name for name in files if (arguments.out / name).exists()]
-    if taken:
-        raise RunDirError(f"{arguments.out / taken[0]} exists already; nothing was written: choose another --out")
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        write_text(arguments.out / name, text)
-    print(f"{len(problems)} {domain.name} tasks and their domain in {arguments.out}")
-    return 0
-
-
-def tasks_show(arguments: argparse.Namespace) -> int:
-    from iterdeploy.pddl import Domain, Problem
-    from iterdeploy.planning import prompts
-    from iterdeploy.planning.rng import Rng
-
-    domain = _domain(arguments.domain)
-    text = domain.generate(arguments.size, Rng("task", domain.name, arguments.seed, 0), f"{domain.name}-1")
-    print(prompts.compact(domain, Problem.parse(text, Domain.parse(domain.pddl))), end="")
-    return 0
-
-
 def pretrain(arguments: argparse.Namespace) -> int:
     from iterdeploy.config import check, read_toml
     from iterdeploy.pretrain import PretrainConfig
@@ -232,18 +196,3 @@ def _checked_name(name: str) -> str:
     if not name or name in (".", "..") or "/" in name or "\\" in name:
         raise ConfigError(f"--name: {name!r} cannot be a folder's name")
     return name
-
-
-def _domain(name: str) -> Any:
-    from iterdeploy.planning.domains import DOMAINS
-
-    if name not in DOMAINS:
-        raise ConfigError(f"{name!r} is not a planning domain; there are {', '.join(sorted(DOMAINS))}")
-    return DOMAINS[name]
-
-
-def _sizes(text: str) -> Sequence[int]:
-    try:
-        return parse_sizes(text)
-    except ValueError as error:
-        raise ConfigError(f"--size: {error}") from None

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 
 class UserError(ValueError):
@@ -24,7 +24,7 @@ class ConfigError(UserError):
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 Checked = TypeVar("Checked", bound=Section)
@@ -42,27 +42,65 @@ class ModelConfig(Section):
 
 class TasksConfig(Section):
     kind: str = "planning"
-    """Name of a task set."""
-    domains: tuple[str, ...] = ("blocksworld",)
+    """Name of a task set: "planning" makes tasks of its own domains, "pddl" reads those of your own files."""
+    domains: tuple[str, ...] = Field(("blocksworld",), strict=False)
     sizes: str = "2-4"
-    """Sizes of the tasks, as "2-8" or "3,5,7"; each size equally often."""
-    deployed: int = Field(gt=0)
+    """Sizes of the tasks: "2-8" or "3,5,7", each equally often, or the name of a ramp, spread evenly over it."""
+    deployed: int = Field(ge=0)
     """Deployed tasks per generation and domain: their valid traces may train."""
     held_out: int = Field(ge=0)
     """Held-out tasks per domain, the same in every generation: they only measure."""
     fresh: bool = False
     """New deployed tasks in every generation; False: the same ones, as in the paper."""
-    prompt: Literal["compact"] = "compact"
+    domain_file: str = ""
+    """For kind = "pddl": the domain's file. Relative paths, here and below, start from the current directory."""
+    problem_files: str = ""
+    """For kind = "pddl": a pattern such as "mine/p*.pddl" for the problem files."""
+    held_out_share: float = Field(0.0, ge=0, lt=1)
+    """For kind = "pddl": the share of the problem files, drawn by the seed, that is held out."""
+    held_out_files: str = ""
+    """For kind = "pddl", instead of a share: a pattern for the problem files that are held out."""
+    prompt: Literal["compact", "full"] = "compact"
+    """What the model reads: the facts alone, or instructions, PDDL and a worked example (for large models)."""
+    obfuscate: bool = False
+    """Random names for everything in the prompt, other ones for each task: no name tells what it means."""
+    references: Literal["scripted", "downward", "none"] = "scripted"
+    """Whose plans the costs of valid plans are compared with: the domain's scripted planner or Fast Downward."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _files_say_how_many(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("kind") == "pddl":
+            return {"deployed": 0, "held_out": 0, **values}
+        return values
 
     @field_validator("sizes")
     @classmethod
     def _sizes_parse(cls, value: str) -> str:
-        parse_sizes(value)
+        if value not in RAMPS:
+            parse_sizes(value)
+        return value
+
+    @field_validator("deployed")
+    @classmethod
+    def _some_are_deployed(cls, value: int, info: ValidationInfo) -> int:
+        if value == 0 and info.data.get("kind") != "pddl":
+            raise ValueError("at least one deployed task is needed")
         return value
 
     @property
     def size_list(self) -> tuple[int, ...]:
-        return parse_sizes(self.sizes)
+        """The sizes asked for; none where they are a ramp of the domain."""
+        return () if self.sizes in RAMPS else parse_sizes(self.sizes)
+
+
+class ValidationConfig(Section):
+    validator: Literal["iterdeploy", "val", "both"] = "iterdeploy"
+    """Who judges plans: the package's own validator, an installed VAL, or both, where disagreement is an ERROR."""
+    val_path: str = ""
+    """VAL's program; empty: that of the environment variable ITERDEPLOY_VAL, else the one on PATH."""
+    timeout: float = Field(60.0, gt=0)
+    """Seconds that VAL may take for one plan; a plan that takes longer is an ERROR."""
 
 
 class SamplingConfig(Section):
@@ -80,7 +118,7 @@ class SamplingConfig(Section):
 
 
 class CurationConfig(Section):
-    policies: tuple[str, ...] = ("valid", "best_per_task")
+    policies: tuple[str, ...] = Field(("valid", "best_per_task"), strict=False)
     """Applied in this order: valid, all, best_per_task, newest_generation, at_most(k), sample(fraction)."""
 
 
@@ -110,6 +148,7 @@ class RunConfig(Section):
     """Generations after the base model, which is generation 0."""
     model: ModelConfig = ModelConfig()
     tasks: TasksConfig
+    validation: ValidationConfig = ValidationConfig()
     sampling: SamplingConfig = SamplingConfig()
     curation: CurationConfig = CurationConfig()
     training: TrainingConfig
@@ -122,6 +161,11 @@ class RunConfig(Section):
             for key in sorted(ours | theirs)
             if ours.get(key) != theirs.get(key)
         ]
+
+
+LARGEST_SIZE = 10_000
+RAMPS = ("base", "easy", "medium", "hard")
+"""Size ranges that every planning domain has; the last three are those of the IPC 2023 learning track."""
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
@@ -137,6 +181,8 @@ def parse_sizes(text: str) -> tuple[int, ...]:
         low, high = int(match[1]), int(match[2] or match[1])
         if high < low:
             raise ValueError(f"the size range {part.strip()!r} ends before it begins")
+        if high > LARGEST_SIZE:
+            raise ValueError(f"the largest size that can be asked for is {LARGEST_SIZE}, not {high}")
         sizes += range(low, high + 1)
     return tuple(sizes)
 

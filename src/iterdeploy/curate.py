@@ -130,7 +130,8 @@ class Pool:
 
 
 def make_pool(policy: CurationPolicy, traces: Sequence[Trace]) -> Pool:
-    kept = policy([Kept(trace) for trace in traces])
+    """The pool of the traces that the policy keeps. What the validator failed on (ERROR) never enters one."""
+    kept = policy([Kept(trace) for trace in traces if trace.verdict.status is not Status.ERROR])
     weights = {one.trace.id: one.weight for one in kept}
     origins = Counter(one.trace.generation for one in kept)
     return Pool(weights, {str(g): origins[g] for g in sorted(origins)}, content_hash(weights))

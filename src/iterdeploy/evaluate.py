@@ -14,17 +14,22 @@ from typing import Any
 
 from iterdeploy.types import Coverage, Interval, Metrics, Split, Status, Trace
 
+NO_REFERENCES: Mapping[str, float] = {}
 
-def measure(traces: Iterable[Trace]) -> Metrics:
-    """The metrics of one generation from all of its traces, of which there must be some."""
+
+def measure(traces: Iterable[Trace], references: Mapping[str, float] = NO_REFERENCES) -> Metrics:
+    """The metrics of one generation from all of its traces, of which there must be some.
+
+    `references`: task id -> cost of a reference plan.
+    """
     by_split: dict[Split, list[Trace]] = defaultdict(list)
     for trace in traces:
         by_split[trace.split].append(trace)
     everything = [trace for group in by_split.values() for trace in group]
     return Metrics(
         generation=everything[0].generation,
-        deployed=_coverage(by_split[Split.DEPLOYED]),
-        held_out=_coverage(by_split[Split.HELD_OUT]),
+        deployed=_coverage(by_split[Split.DEPLOYED], references),
+        held_out=_coverage(by_split[Split.HELD_OUT], references),
         verdicts=count_verdicts(everything),
     )
 
@@ -35,7 +40,7 @@ def count_verdicts(traces: Iterable[Trace]) -> dict[str, int]:
     return {status.value: counts[status] for status in Status}
 
 
-def _coverage(traces: Sequence[Trace]) -> Coverage | None:
+def _coverage(traces: Sequence[Trace], references: Mapping[str, float]) -> Coverage | None:
     if not traces:
         return None
     outcomes: dict[str, list[bool]] = defaultdict(list)
@@ -49,12 +54,13 @@ def _coverage(traces: Sequence[Trace]) -> Coverage | None:
     for task, rate in rates.items():
         by_size[sizes[task]].append(rate)
     lengths = [trace.plan_length for trace in traces if trace.valid]
-    read = [trace for trace in traces if trace.verdict.status in (Status.VALID, Status.INVALID)]
+    readings = Counter(_reading(trace) for trace in traces)
+    read = readings["strict"] + readings["lenient"]
     return Coverage(
         tasks=len(rates),
         solved=round(math.fsum(rates.values()), 6),
         coverage=coverage,
-        interval=mean_interval(list(rates.values())),
+        interval=mean_interval(list(rates.values()), len(traces)),
         mean_plan=fmean(lengths) if lengths else None,
         longest_plan=max(lengths, default=None),
         reasoning_tokens=fmean(trace.completion.reasoning_tokens for trace in traces),
@@ -64,27 +70,52 @@ def _coverage(traces: Sequence[Trace]) -> Coverage | None:
         by_size={size: (fmean(group), len(group)) for size, group in sorted(by_size.items())},
         plan_lengths=dict(sorted(Counter(lengths).items())),
         verdicts=count_verdicts(traces),
-        strict_share=fmean(trace.verdict.strict for trace in read) if read else None,
+        strict_share=readings["strict"] / read if read else None,
+        readings={way: readings[way] for way in ("strict", "lenient", "none")},
+        strict_coverage=_strict_coverage(traces),
+        cost_ratio=_cost_ratio(traces, references),
     )
 
 
-def mean_interval(rates: Sequence[float], confidence: float = 0.95) -> Interval:
+def _reading(trace: Trace) -> str:
+    if trace.verdict.status in (Status.UNPARSEABLE, Status.TRUNCATED):
+        return "none"
+    return "strict" if trace.verdict.strict else "lenient"
+
+
+def _strict_coverage(traces: Sequence[Trace]) -> float:
+    outcomes: dict[str, list[bool]] = defaultdict(list)
+    for trace in traces:
+        outcomes[trace.task_id].append(trace.valid and trace.verdict.strict)
+    return fmean(fmean(results) for results in outcomes.values())
+
+
+def _cost_ratio(traces: Sequence[Trace], references: Mapping[str, float]) -> float | None:
+    ratios = [
+        trace.verdict.cost / reference
+        for trace in traces
+        if trace.verdict.cost is not None and (reference := references.get(trace.task_id))
+    ]
+    return fmean(ratios) if ratios else None
+
+
+def mean_interval(rates: Sequence[float], samples: int, confidence: float = 0.95) -> Interval:
     """Wilson's score interval for the mean of per-task solve rates in [0, 1].
 
     With one sample per task this is Wilson's interval. With several, samples of one task are not independent, so the
-    number of tasks n is replaced by the effective one, p(1 - p) / (s^2 / n) with s^2 the sample variance of the rates
-    (the score interval for survey data of Korn and Graubard, 1998).
+    number of tasks n is replaced by the effective one, p(1 - p) / (s^2 / n) with s^2 the variance of the rates (the
+    score interval for survey data of Korn and Graubard, 1998), but by no more than there are `samples` in all.
 
-    >>> interval = mean_interval([1.0] * 50 + [0.0] * 50)
+    >>> interval = mean_interval([1.0] * 50 + [0.0] * 50, samples=100)
     >>> round(interval.low, 3), round(interval.high, 3)
-    (0.403, 0.597)
+    (0.404, 0.596)
     """
     tasks, mean = len(rates), fmean(rates)
     effective = float(tasks)
     if tasks > 1:
         variance = math.fsum((rate - mean) ** 2 for rate in rates) / tasks
         if variance > 0:
-            effective = tasks * mean * (1 - mean) / variance
+            effective = min(float(samples), tasks * mean * (1 - mean) / variance)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     centre = (mean + z * z / (2 * effective)) / (1 + z * z / effective)
     half = z / (1 + z * z / effective) * math.sqrt(mean * (1 - mean) / effective + (z / (2 * effective)) ** 2)

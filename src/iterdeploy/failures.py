@@ -9,7 +9,7 @@ MEND_DISK = "free some space and call `iterdeploy resume`: what was stored befor
 
 def explain(error: BaseException) -> str | None:
     """One paragraph that says how to mend it; None if the failure is a bug of ours."""
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
+    if _disk_is_full(error):
         return f"the disk is full ({error}); {MEND_DISK}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
@@ -18,3 +18,10 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, ValueError) and type(error).__module__.startswith("iterdeploy."):
         return str(error)
     return None
+
+
+def _disk_is_full(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in DISK_FULL
+    # Libraries written in Rust (safetensors, tokenizers) tell the system's error only in words.
+    return any(f"(os error {number})" in str(error) for number in DISK_FULL)

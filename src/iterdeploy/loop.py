@@ -46,11 +46,12 @@ def run(run_dir: RunDir, parts: Parts, display: Display) -> None:
             policy = fine_tune(policy, generation + 1, curated, stage, run_dir, parts, display)
 
         store.add_seconds(parts.clock.take())
-        display.generation(run_dir, generation)
+        display.generation(run_dir)
 
 
 def measured(store: TraceStore, generation: int) -> dict[str, Any]:
-    return as_json(measure(store.traces(generation=generation)))
+    references = {task.id: float(cost) for task in store.tasks() if (cost := task.payload.get("reference_cost"))}
+    return as_json(measure(store.traces(generation=generation), references))
 
 
 def curated_pool(store: TraceStore, generation: int, curation: CurationPolicy) -> dict[str, Any]:

@@ -59,6 +59,10 @@ def prompt_lengths(folder: Path, tasks: Sequence[Task]) -> list[int]:
     """Tokens of each task's prompt."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    path = folder / "tokenizer.json"
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing more specific
+        raise ConfigError(f"model.name: {path} is not a tokenizer: {error}") from None
     encoded = tokenizer.encode_batch([task.prompt for task in tasks], add_special_tokens=False)
     return [len(one.ids) for one in encoded]

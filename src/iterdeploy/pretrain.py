@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 class DemonstrationConfig(Section):
     domain: str
-    sizes: tuple[int, ...]
+    sizes: tuple[int, ...] = Field(strict=False)
     count: int = Field(gt=0)
     flawed: float = Field(ge=0, lt=1)
     wasteful: float = Field(ge=0, le=1)
@@ -85,6 +85,12 @@ def pretrain(config: PretrainConfig, work_dir: Path) -> Path:
     target = work_dir / "model"
     model.bfloat16().save_pretrained(target)
     tokenizer.save_pretrained(target)
+    made = {
+        "sizes": sorted(set(config.demonstrations.sizes)),
+        "tokens": int(data["starts"][-1]) * config.optimiser.epochs,
+        "configuration": config.model_dump(mode="json"),
+    }
+    (target / "pretraining.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     return target
 
 

@@ -14,6 +14,7 @@ Advance = Callable[[int, int], None]
 """Called with (done, in all)."""
 
 SECONDS_BETWEEN_LINES = 15.0
+WIDTH = 180
 
 
 class Display:
@@ -22,55 +23,65 @@ class Display:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
         if not self._console.is_terminal:
-            self._console.width = 180
-
-    @contextmanager
-    def bar(self, title: str, unit: str, total: int = 0) -> Iterator[Advance]:
-        if self._console.is_terminal:
-            with self._live_bar(title, unit, total) as advance:
-                yield advance
-        else:
-            yield self._lines(title, unit)
-
-    def generation(self, run_dir: RunDir, number: int) -> None:
-        """The table so far, when a generation is done."""
-        self._console.print(table(generations(run_dir)))
-
-    @contextmanager
-    def _live_bar(self, title: str, unit: str, total: int) -> Iterator[Advance]:
-        columns = (
+            self._console.width = WIDTH
+        self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
         )
-        with Progress(*columns, console=self._console, transient=True) as progress:
-            task = progress.add_task(title, total=total or None, rate="")
-            began, first = time.monotonic(), None
 
-            def advance(done: int, all_: int) -> None:
-                nonlocal first
-                first = done if first is None else first
-                rate = (done - first) / max(1e-9, time.monotonic() - began)
-                progress.update(task, completed=done, total=all_, rate=f"{rate:,.0f} {unit}/s")
+    @contextmanager
+    def bar(self, title: str, unit: str) -> Iterator[Advance]:
+        """A bar, or lines, for work that is counted in `unit`; bars may be open side by side."""
+        meter = Meter()
+        if not self._console.is_terminal:
+            yield self._lines(title, unit, meter)
+            return
+        task = self._bars.add_task(title, total=None, rate="")
 
+        def advance(done: int, in_all: int) -> None:
+            self._bars.update(task, completed=done, total=in_all, rate=f"{meter.rate(done):,.0f} {unit}/s")
+
+        self._bars.start()
+        try:
             yield advance
+        finally:
+            self._bars.remove_task(task)
+            if not self._bars.task_ids:
+                self._bars.stop()
 
-    def _lines(self, title: str, unit: str) -> Advance:
-        began = last = time.monotonic()
-        start: int | None = None
+    def _lines(self, title: str, unit: str, meter: "Meter") -> Advance:
+        last = time.monotonic()
 
-        def advance(done: int, all_: int) -> None:
-            nonlocal last, start
-            now = time.monotonic()
-            start = 0 if start is None else start
-            if done < all_ and now - last < SECONDS_BETWEEN_LINES:
+        def advance(done: int, in_all: int) -> None:
+            nonlocal last
+            rate = meter.rate(done)
+            if done < in_all and time.monotonic() - last < SECONDS_BETWEEN_LINES:
                 return
-            last = now
-            rate = (done - start) / max(1e-9, now - began)
-            left = (all_ - done) / rate if rate else float("inf")
-            self._console.print(f"{title}: {done:,} of {all_:,} {unit}, {rate:,.0f} {unit}/s, {left:.0f} s left")
+            last = time.monotonic()
+            left = f", {(in_all - done) / rate:.0f} s left" if rate and done < in_all else ""
+            self._console.print(f"{title}: {done:,} of {in_all:,} {unit}, {rate:,.0f} {unit}/s{left}")
 
         return advance
+
+    def generation(self, run_dir: RunDir) -> None:
+        """The table so far, when a generation is done."""
+        self._console.print(table(generations(run_dir)))
+
+
+class Meter:
+    """Units per second since the first report, which says how much was done before."""
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._first: int | None = None
+
+    def rate(self, done: int) -> float:
+        if self._first is None:
+            self._began, self._first = time.monotonic(), done
+        return (done - self._first) / max(1e-9, time.monotonic() - self._began)

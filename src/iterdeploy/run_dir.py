@@ -22,6 +22,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -32,6 +33,10 @@ import tomli_w
 
 from iterdeploy.config import ConfigError, RunConfig, UserError, load_config
 from iterdeploy.store import TraceStore
+
+LOCK_TRIES = 25
+LOCK_PAUSE = 0.02
+"""Seconds between tries: `status` holds a run's lock for an instant when it looks whether another process does."""
 
 PACKAGES = ("iterdeploy", "torch", "transformers", "tokenizers", "peft", "numpy")
 
@@ -85,21 +90,17 @@ class RunDir:
         if not made and any(path.iterdir()) and not (path / "lock").exists():
             raise RunDirError(f"{path}: this folder is not a run of iterdeploy and not empty; choose another --name")
         lock = _lock(path)
-        saved = path / "config.toml"
-        if saved.exists():
-            differences = load_config(saved).differences(config)
-            if differences:
-                raise RunDirError(
-                    f"{path}: this run was started with another configuration ({'; '.join(differences)}); "
-                    "use another --name, or resume it as it was with `iterdeploy resume`"
-                )
-        else:
-            write_text(saved, tomli_w.dumps(config.model_dump(mode="json")))
-        provenance = path / "provenance.json"
-        calls = read_json(provenance)["calls"] if provenance.exists() else []
-        write_json(provenance, {"calls": [*calls, _provenance(command)]})
-        (path / "stopped.json").unlink(missing_ok=True)
-        return cls(path, lock, TraceStore(path / "traces.sqlite"))
+        try:
+            _check_configuration(path, config)
+            store = TraceStore(path / "traces.sqlite")
+            provenance = path / "provenance.json"
+            calls = read_json(provenance)["calls"] if provenance.exists() else []
+            write_json(provenance, {"calls": [*calls, _provenance(command)]})
+            (path / "stopped.json").unlink(missing_ok=True)
+            return cls(path, lock, store)
+        except BaseException:
+            os.close(lock)
+            raise
 
     @classmethod
     def read(cls, path: Path) -> "RunDir":
@@ -143,13 +144,25 @@ class RunDir:
 
     def state(self) -> dict[str, Any]:
         """`state`: running, complete, interrupted, or the name of the reason for which the run stopped by itself."""
-        holder = _holder(self.path)
+        holder = _holder(self.path) if self._lock is None else None  # a run that asks about itself is not running
         if holder is not None:
             return {"state": "running", "pid": holder}
         if (self.path / "stopped.json").exists():
             return read_json(self.path / "stopped.json")
         done = len(self.metrics()) == self.config.generations + 1
         return {"state": "complete" if done else "interrupted"}
+
+
+def _check_configuration(path: Path, config: RunConfig) -> None:
+    """Saves the configuration of a new run; RunDirError if the run has another one."""
+    saved = path / "config.toml"
+    if not saved.exists():
+        write_text(saved, tomli_w.dumps(config.model_dump(mode="json")))
+    elif differences := load_config(saved).differences(config):
+        raise RunDirError(
+            f"{path}: this run was started with another configuration ({'; '.join(differences)}); "
+            "use another --name, or resume it as it was with `iterdeploy resume`"
+        )
 
 
 def write_text(path: Path, text: str) -> None:
@@ -180,16 +193,21 @@ def _sync(path: Path) -> None:
 def _lock(path: Path) -> int:
     """Takes the run's lock, which the kernel gives back when this process ends, however it ends."""
     lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = (path / "lock").read_text().strip() or "unknown"
-        os.close(lock)
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            raise
-        raise RunDirError(
-            f"{path}: the process {holder} is working on this run; wait for it, or stop it and call resume"
-        ) from None
+    for patience in range(LOCK_TRIES, -1, -1):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                os.close(lock)
+                raise
+        if not patience:
+            holder = (path / "lock").read_text().strip() or "unknown"
+            os.close(lock)
+            raise RunDirError(
+                f"{path}: the process {holder} is working on this run; wait for it, or stop it and call resume"
+            )
+        time.sleep(LOCK_PAUSE)
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
     return lock

@@ -62,24 +62,40 @@ class TraceStore:
         self._sql = sqlite3.connect(f"file:{path}?mode=ro" if read_only else str(path), uri=read_only, timeout=60)
         self._sql.isolation_level = None
         try:
-            if not read_only:
+            version = self._schema_version()
+            if version is None and not read_only:
                 self._sql.execute("PRAGMA journal_mode = WAL")
                 self._create()
-            version = self._sql.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
-        except (sqlite3.DatabaseError, TypeError):
+                version = str(SCHEMA_VERSION)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
             raise StoreError(f"{path}: this is not a trace store of iterdeploy; nothing was changed") from None
+        if version is None:
+            raise StoreError(f"{path}: there is no trace store here yet")
         if version != str(SCHEMA_VERSION):
             raise StoreError(
                 f"{path}: this store has schema version {version}, this iterdeploy reads version {SCHEMA_VERSION}; "
                 "use the iterdeploy version that wrote it, or start a new run; nothing was changed"
             )
 
+    def _schema_version(self) -> str | None:
+        """The store's schema version; None if nothing has been written into it yet."""
+        tables = {name for (name,) in self._sql.execute("SELECT name FROM sqlite_master")}
+        if not tables:
+            return None
+        row = "meta" in tables and self._sql.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+        if not row:
+            raise StoreError(f"{self.path}: this is not a trace store of iterdeploy; nothing was changed")
+        return str(row[0])
+
     def _create(self) -> None:
         with self._transaction():
-            if self._sql.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-                for statement in SCHEMA.split(";"):
-                    self._sql.execute(statement)
-                self._sql.execute("INSERT INTO meta VALUES ('schema', ?)", [str(SCHEMA_VERSION)])
+            if self._schema_version() is not None:  # another process was faster
+                return
+            for statement in SCHEMA.split(";"):
+                self._sql.execute(statement)
+            self._sql.execute("INSERT INTO meta VALUES ('schema', ?)", [str(SCHEMA_VERSION)])
 
     def close(self) -> None:
         self._sql.close()
@@ -175,7 +191,10 @@ class _Transaction:
         self._sql.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        self._sql.execute("COMMIT" if error is None else "ROLLBACK")
+        if error is None:
+            self._sql.execute("COMMIT")
+        elif self._sql.in_transaction:  # on a full disk SQLite has already rolled back
+            self._sql.execute("ROLLBACK")
 
 
 def trace_id(task_id: str, generation: int, sample_index: int, policy_id: str, completion: Completion) -> str:

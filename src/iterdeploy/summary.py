@@ -10,7 +10,7 @@ from iterdeploy.run_dir import RunDir
 VERDICTS = ("valid", "invalid", "unparseable", "truncated", "error")
 ACTIVITIES = ("sampling", "validation", "training", "other")
 SHOWN = ("tasks", "solved", "coverage", "interval", "mean_plan", "longest_plan", "reasoning_tokens", "pass_at_k",
-         "unanimous_at_k", "by_size")  # fmt: skip
+         "unanimous_at_k", "by_size", "readings", "strict_coverage", "cost_ratio")  # fmt: skip
 
 
 def status(run_dir: RunDir) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def generations(run_dir: RunDir) -> list[dict[str, Any]]:
 
 
 def _shown(coverage: dict[str, Any] | None) -> dict[str, Any] | None:
-    return coverage and {key: coverage[key] for key in SHOWN}
+    return coverage and {key: coverage.get(key) for key in SHOWN}
 
 
 def table(entries: Sequence[dict[str, Any]]) -> Table:
@@ -67,7 +67,16 @@ def table(entries: Sequence[dict[str, Any]]) -> Table:
         cells.append(" / ".join(str(entry["verdicts"][verdict]) for verdict in VERDICTS))
         cells.append(" / ".join(f"{entry['seconds'][activity]:.1f}" for activity in ACTIVITIES))
         out.add_row(*cells)
+    out.add_section()
+    out.add_row("all", *[""] * 8, "time outside sampling, validation, training:", _time_cell(entries))
     return out
+
+
+def _time_cell(entries: Sequence[dict[str, Any]]) -> str:
+    """Seconds of all generations by activity, and the share that is none of the three that the run is for."""
+    sums = {activity: sum(entry["seconds"][activity] for entry in entries) for activity in ACTIVITIES}
+    share = sums["other"] / max(1e-9, sum(sums.values()))
+    return " / ".join(f"{spent:.1f}" for spent in sums.values()) + f" ({share:.1%})"
 
 
 def _split_cells(coverage: dict[str, Any] | None) -> list[str]:

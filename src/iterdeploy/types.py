@@ -16,7 +16,7 @@ def content_hash(*parts: object) -> str:
     """Sixteen hexadecimal digits that depend on the JSON form of the parts alone.
 
     >>> content_hash("a", 1)
-    'd3a8d6b4d2ea1ad9'
+    '135f17a475a61afd'
     """
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=list)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -187,6 +187,13 @@ class Coverage:
     verdicts: Mapping[str, int]
     strict_share: float | None
     """Share of the plans read that had exactly the required form."""
+    readings: Mapping[str, int]
+    """How many answers were read as a plan in exactly the required form ("strict"), in another one ("lenient"), or not
+    at all ("none")."""
+    strict_coverage: float
+    """The coverage if only plans in exactly the required form counted."""
+    cost_ratio: float | None
+    """Mean over the valid plans of their cost by that of the reference plan; None where there are no references."""
 
 
 @dataclass(frozen=True, slots=True)

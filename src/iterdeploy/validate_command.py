@@ -27,7 +27,7 @@ def validate(arguments: argparse.Namespace) -> int:
     """0: valid, 1: invalid (or not readable as a plan), 2: it could not be judged."""
     try:
         verdict = _judge(arguments)
-    except (PddlError, OSError, UnicodeDecodeError) as error:
+    except (PddlError, OSError) as error:
         verdict = Verdict(Status.ERROR, _words(error))
     if arguments.json:
         print(json.dumps(_as_json(verdict)))
@@ -52,11 +52,17 @@ def _judge(arguments: argparse.Namespace) -> Verdict:
     from iterdeploy.pddl import val
 
     oracle = {"val": val.validate_with_val, "both": val.validate_with_both}[arguments.oracle]
-    return oracle(domain_text, problem_text, steps)
+    try:
+        return oracle(domain_text, problem_text, steps)
+    except ValueError as error:  # VAL is not installed
+        return Verdict(Status.ERROR, str(error))
 
 
 def _read(path: Path) -> str:
-    return path.read_bytes().decode("utf-8-sig")
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PddlError(f"{path}: not a text file in UTF-8: {error}") from None
 
 
 def _parsed(path: Path, parse: Callable[[], Parsed]) -> Parsed:
@@ -69,7 +75,7 @@ def _parsed(path: Path, parse: Callable[[], Parsed]) -> Parsed:
 def _words(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}"
-    return f"not a text file in UTF-8: {error}" if isinstance(error, UnicodeDecodeError) else str(error)
+    return str(error)
 
 
 def _as_json(verdict: Verdict) -> dict[str, Any]:

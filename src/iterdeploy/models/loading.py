@@ -35,14 +35,41 @@ def model_folder(config: ModelConfig) -> Path:
     missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
     if missing:
         raise ConfigError(f"model.name: {folder} is not a model folder: it has no {' and no '.join(missing)}")
-    if not list(folder.glob("*.safetensors")):
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
         raise ConfigError(f"model.name: {folder} has no weights as .safetensors, the only format that is loaded")
+    _json_object(folder / "config.json")
+    for path in weights:
+        _check_weights(path)
     return folder.resolve()
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"model.name: {path} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"model.name: {path} is not the configuration of a model")
+    return value
+
+
+def _check_weights(path: Path) -> None:
+    """ConfigError for a file that is cut short or none of its format: 8 bytes of length, JSON header, tensors."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        try:
+            header = json.loads(file.read(length)) if length <= path.stat().st_size else None
+            end = max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
+        except (ValueError, AttributeError, TypeError, KeyError):
+            end = None
+    if end is None or path.stat().st_size != 8 + length + end:
+        raise ConfigError(f"model.name: {path} is damaged: it is cut short or not a .safetensors file")
 
 
 def context_length(folder: Path) -> int | None:
     """Tokens that the model can hold, prompt and answer together; None if its configuration does not say."""
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = _json_object(folder / "config.json")
     value = config.get("max_position_embeddings", config.get("text_config", {}).get("max_position_embeddings"))
     return None if value is None else int(value)
 
@@ -87,8 +114,11 @@ def device_of(config: ModelConfig) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def load(policy: Policy, config: ModelConfig, dtype: "torch.dtype") -> Loaded:
-    """The policy's model on its device, in `dtype`, in evaluation mode."""
+def load(policy: Policy, config: ModelConfig, dtype: "torch.dtype", *, keep_adapter: bool = False) -> Loaded:
+    """The policy's model on its device, in `dtype`, in evaluation mode.
+
+    An adapter is merged into the weights, or with `keep_adapter` stays apart so that its training can go on.
+    """
     set_up_torch(config)
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
@@ -99,7 +129,8 @@ def load(policy: Policy, config: ModelConfig, dtype: "torch.dtype") -> Loaded:
     if policy.adapter and policy.weights is not None:
         from peft import PeftModel
 
-        model = PeftModel.from_pretrained(model, policy.weights).merge_and_unload()
+        model = PeftModel.from_pretrained(model, policy.weights, is_trainable=keep_adapter)
+        model = model if keep_adapter else model.merge_and_unload()
     tokenizer: Any = AutoTokenizer.from_pretrained(policy.base_model, local_files_only=True)
     ends = model.generation_config.eos_token_id
     end_ids = frozenset([ends] if isinstance(ends, int) else ends or []) | {tokenizer.eos_token_id} - {None}

@@ -120,7 +120,7 @@ def read_functions(sections: Sequence[Node], types: Container[str]) -> dict[str,
     """Numeric functions, with or without `- number` after them; total-cost is always among them."""
     declarations: list[Node] = []
     for section in sections:
-        plain = Node(section.line)
+        plain = Node.empty(section.line)
         rest = iter(section)
         for item in rest:
             if item != "-":

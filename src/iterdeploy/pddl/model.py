@@ -170,7 +170,7 @@ def _read_action(node: Node, scope: Scope) -> Action:
         if key not in (":parameters", ":precondition", ":effect") or key in fields:
             raise PddlError(f"action {node[1]}: {short(key)} is not expected here", node.line)
         fields[str(key)] = value
-    nothing = Node(node.line)
+    nothing = Node.empty(node.line)
     parameters = read_variables(fields.get(":parameters", nothing), scope.types, node.line)
     scope = scope.inside(parameters)
     precondition = read_condition(as_list(fields.get(":precondition", nothing), node), scope)

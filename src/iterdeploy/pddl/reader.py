@@ -35,10 +35,13 @@ class Node(list["str | Node"]):
     """A parenthesised list that remembers the line on which it opens."""
 
     __slots__ = ("line",)
+    line: int
 
-    def __init__(self, line: int) -> None:
-        super().__init__()
-        self.line = line
+    @staticmethod
+    def empty(line: int) -> "Node":
+        node = Node()
+        node.line = line
+        return node
 
     @property
     def head(self) -> str:
@@ -71,14 +74,15 @@ def read(text: str) -> Node:
     >>> read("(at A (b c))")
     [['at', 'a', ['b', 'c']]]
     """
-    line = 1
-    current = root = Node(line)
+    current = root = Node()
+    current.line = line = 1
     stack: list[Node] = []
     for token in _TOKEN.findall(normalise(text)):
         if token == "(":
             if len(stack) == MAX_DEPTH:
                 raise PddlError(f"more than {MAX_DEPTH} parentheses inside one another", line)
-            child = Node(line)
+            child = Node()
+            child.line = line
             current.append(child)
             stack.append(current)
             current = child

@@ -1,8 +1,8 @@
-"""A domain and a problem made ready to judge plans: tests become closures, ground actions are made once and kept.
+"""A domain and a problem made ready to judge plans: conditions and effects become closures, once.
 
-Atoms of predicates that no action changes ("static") are no part of the state. Whatever part of a precondition speaks
-only of them is settled when an action is first met with given objects, so the state stays small and a known step of a
-STRIPS plan costs four set operations. Quantifiers are never expanded: they run over the objects with an early exit.
+Atoms of predicates that no action changes ("static") are no part of the state, so that it stays small and is quickly
+copied. Nothing is expanded: quantifiers run over the objects and stop early. Ground actions are not kept either: to
+fill an action's atoms anew costs less than to look after a table of them, and needs no memory.
 """
 
 from collections.abc import Callable
@@ -33,12 +33,7 @@ State = set[GroundAtom]
 Row = tuple[str, ...]
 """The objects in the slots of a condition."""
 Test = Callable[[Row, State], bool]
-
-_KEPT = 50_000
-"""Ground actions kept at most, of about a kilobyte each, so that no stream of nonsense fills the memory."""
-
-_NEVER: frozenset[GroundAtom] = frozenset({()})
-"""A precondition that no state meets."""
+Filler = Callable[[Row], GroundAtom]
 
 
 class StepError(ValueError):
@@ -47,67 +42,77 @@ class StepError(ValueError):
 
 @dataclass(slots=True)
 class Change:
-    """What one step does, gathered before anything is changed."""
+    """What the costs and the conditional effects of one step come to, gathered before anything is changed."""
 
     adds: State
     deletes: State
     cost: Number
 
 
-@dataclass(frozen=True, slots=True)
-class GroundAction:
-    needs: frozenset[GroundAtom]
-    forbids: frozenset[GroundAtom]
-    deletes: frozenset[GroundAtom]
-    adds: frozenset[GroundAtom]
-    cost: Number
-    schema: "Schema | None"
-    """Only where conditions or effects remain to be looked at in each state."""
-
-
-class Schema:
+class Operator:
     """One action of the domain, compiled for one problem."""
 
     def __init__(self, action: Action, task: "Task") -> None:
-        self.task = task
         self.action = action
-        self.allowed = [dict.fromkeys(task.choices(parameter)) for parameter in action.parameters]
-        self.needs: list[Atom] = []
-        self.forbids: list[Atom] = []
-        self.settled: list[Test] = []
+        self.task = task
+        self.allowed = [frozenset(task.choices(parameter)) for parameter in action.parameters]
+        self.needs: list[Filler] = []
+        self.forbids: list[Filler] = []
         self.tests: list[Test] = []
         for part in conjuncts(action.precondition):
-            if task.is_static(part):
-                self.settled.append(task.compile(part))
-            elif isinstance(part, Atom):
-                self.needs.append(part)
-            elif isinstance(part, Not) and isinstance(part.part, Atom):
-                self.forbids.append(part.part)
+            if isinstance(part, Atom) and part.predicate in task.fluents:
+                self.needs.append(filler(part))
+            elif isinstance(part, Not) and isinstance(part.part, Atom) and part.part.predicate in task.fluents:
+                self.forbids.append(filler(part.part))
             else:
                 self.tests.append(task.compile(part))
-        self.effects = [task.compile_effect(effect) for effect in action.effects[1:]]
+        always, *others = action.effects
+        self.adds = [filler(atom) for atom in always.adds]
+        self.deletes = [filler(atom) for atom in always.deletes]
+        self.costs = always.costs
+        self.others = [task.compile_effect(effect) for effect in others]
 
-    def ground(self, step: Step) -> GroundAction:
-        """The action with the objects of a step; `StepError` where it does not take them."""
-        row = step[1:]
+    def take(self, row: Row, state: State) -> Number | None:
+        """Changes the state and returns the cost; None, and no change, where the precondition does not hold.
+
+        `StepError` where the action does not take these objects.
+        """
         if len(row) != len(self.allowed):
             raise StepError(f"{self.action.name} takes {len(self.allowed)} objects, not {len(row)}: {self.action}")
-        for name, allowed, parameter in zip(row, self.allowed, self.action.parameters, strict=True):
-            if name not in allowed:
-                kind = self.task.objects.get(name)
-                if kind is None:
-                    raise StepError(f"{name} is not an object of this problem")
-                raise StepError(f"{name} is of type {kind}, but {parameter.name} must be {parameter.type_text}")
-        always = self.action.effects[0]
-        possible = all([test(row, set()) for test in self.settled])
-        return GroundAction(
-            needs=frozenset([fill(atom, row) for atom in self.needs]) if possible else _NEVER,
-            forbids=frozenset([fill(atom, row) for atom in self.forbids]),
-            deletes=frozenset([fill(atom, row) for atom in always.deletes]),
-            adds=frozenset([fill(atom, row) for atom in always.adds]),
-            cost=sum([self.task.cost(term, row) for term in always.costs]),
-            schema=self if self.tests or self.effects else None,
-        )
+        for i, name in enumerate(row):
+            if name not in self.allowed[i]:
+                raise StepError(self._misfit(name, self.action.parameters[i]))
+        for fill in self.needs:
+            if fill(row) not in state:
+                return None
+        for fill in self.forbids:
+            if fill(row) in state:
+                return None
+        for test in self.tests:
+            if not test(row, state):
+                return None
+        change = self._gather(row, state) if self.others or self.costs else None
+        for fill in self.deletes:
+            state.discard(fill(row))
+        if change:
+            state -= change.deletes
+        for fill in self.adds:
+            state.add(fill(row))
+        if change:
+            state |= change.adds
+        return change.cost if change else 0
+
+    def _gather(self, row: Row, state: State) -> Change:
+        change = Change(set(), set(), sum([self.task.cost(term, row) for term in self.costs]))
+        for gather in self.others:
+            gather(row, state, change)
+        return change
+
+    def _misfit(self, name: str, parameter: TypedName) -> str:
+        kind = self.task.objects.get(name)
+        if kind is None:
+            return f"{name} is not an object of this problem"
+        return f"{name} is of type {kind}, but {parameter.name} must be {parameter.type_text}"
 
 
 class Task:
@@ -124,36 +129,22 @@ class Task:
         self.fluents = {atom.predicate for effect in effects for atom in (*effect.adds, *effect.deletes)}
         self.start = frozenset([atom for atom in problem.init if atom[0] in self.fluents])
         self.static = problem.init - self.start
-        self.goal_test = self.compile(problem.goal)
-        self._schemas: dict[str, Schema] = {}
-        self._ground: dict[Step, GroundAction] = {}
+        self._operators: dict[str, Operator] = {}
+        self._finish = Operator(Action("", (), problem.goal, (Effect(),)), self)
 
-    def ground(self, step: Step) -> GroundAction:
-        """The ground action of a step, made on first use."""
-        known = self._ground.get(step)
-        if known is None:
-            known = self._schema(step).ground(step)
-            if len(self._ground) >= _KEPT:
-                self._ground.clear()
-            self._ground[step] = known
-        return known
+    def take(self, step: Step, state: State) -> Number | None:
+        """Changes the state by a step, see `Operator.take`."""
+        name = step[0] if step else ""
+        operator = self._operators.get(name)
+        if operator is None:
+            if name not in self.domain.actions:
+                raise StepError(f"there is no action {name}: there are {', '.join(self.domain.actions)}")
+            operator = self._operators[name] = Operator(self.domain.actions[name], self)
+        return operator.take(step[1:], state)
 
-    def apply(self, action: GroundAction, row: Row, state: State) -> Number | None:
-        """Changes the state by the action and returns its cost; None, and no change, where it is not applicable."""
-        if not action.needs <= state or not action.forbids.isdisjoint(state):
-            return None
-        if action.schema is None:
-            state -= action.deletes
-            state |= action.adds
-            return action.cost
-        if not all([test(row, state) for test in action.schema.tests]):
-            return None
-        change = Change(set(action.adds), set(action.deletes), action.cost)
-        for effect in action.schema.effects:
-            effect(row, state, change)
-        state -= change.deletes
-        state |= change.adds
-        return change.cost
+    def reached(self, state: State) -> bool:
+        """Whether the goal holds: it is kept as an action without effects, and holds where that can be taken."""
+        return self._finish.take((), state) is not None
 
     def unmet(self, condition: Condition, row: Row, state: State) -> tuple[str, ...]:
         """The parts of a condition that do not hold, as PDDL text."""
@@ -166,34 +157,21 @@ class Task:
         return tuple(dict.fromkeys([name for kind in variable.types for name in self.members[kind]]))
 
     def cost(self, term: Number | Atom, row: Row) -> Number:
+        """The amount of one increase; `StepError` where the problem gives it no value."""
         if not isinstance(term, Atom):
             return term
-        key = fill(term, row)
+        key = filler(term)(row)
         if key not in self.values:
             raise StepError(f"its cost ({' '.join(key)}) has no value in :init")
         return self.values[key]
 
-    def is_static(self, condition: Condition) -> bool:
-        """Whether no action can change the condition's truth."""
-        match condition:
-            case Atom(predicate):
-                return predicate not in self.fluents
-            case Equal():
-                return True
-            case Not(part) | Forall(_, part) | Exists(_, part):
-                return self.is_static(part)
-            case And(parts) | Or(parts):
-                return all([self.is_static(part) for part in parts])
-            case Imply(premise, conclusion):
-                return self.is_static(premise) and self.is_static(conclusion)
-
     def compile(self, condition: Condition) -> Test:
         match condition:
             case Atom(predicate):
-                static = self.static
+                fill, static = filler(condition), self.static
                 if predicate in self.fluents:
-                    return lambda row, state: fill(condition, row) in state
-                return lambda row, state: fill(condition, row) in static
+                    return lambda row, state: fill(row) in state
+                return lambda row, state: fill(row) in static
             case Equal(left, right):
                 return lambda row, state: _object(left, row) == _object(right, row)
             case Not(part):
@@ -219,28 +197,34 @@ class Task:
     def compile_effect(self, effect: Effect) -> Callable[[Row, State, Change], None]:
         test = self.compile(effect.condition)
         pools = [self.choices(variable) for variable in effect.variables]
+        adds = [filler(atom) for atom in effect.adds]
+        deletes = [filler(atom) for atom in effect.deletes]
 
         def gather(row: Row, state: State, change: Change) -> None:
             for chosen in product(*pools):
                 inner = (*row, *chosen)
                 if test(inner, state):
-                    change.adds.update([fill(atom, inner) for atom in effect.adds])
-                    change.deletes.update([fill(atom, inner) for atom in effect.deletes])
+                    change.adds.update([fill(inner) for fill in adds])
+                    change.deletes.update([fill(inner) for fill in deletes])
                     change.cost += sum([self.cost(term, inner) for term in effect.costs])
 
         return gather
 
-    def _schema(self, step: Step) -> Schema:
-        name = step[0] if step else ""
-        if name not in self._schemas:
-            if name not in self.domain.actions:
-                raise StepError(f"there is no action {name}: there are {', '.join(self.domain.actions)}")
-            self._schemas[name] = Schema(self.domain.actions[name], self)
-        return self._schemas[name]
 
-
-def fill(atom: Atom, row: Row) -> GroundAtom:
-    return (atom.predicate, *[_object(term, row) for term in atom.terms])
+def filler(atom: Atom) -> Filler:
+    """What puts the objects of a row into the slots of the atom; spelled out for the short atoms that are most."""
+    name = atom.predicate
+    match atom.terms:
+        case ():
+            return lambda row: (name,)
+        case (int(a),):
+            return lambda row: (name, row[a])
+        case (int(a), int(b)):
+            return lambda row: (name, row[a], row[b])
+        case (int(a), int(b), int(c)):
+            return lambda row: (name, row[a], row[b], row[c])
+        case terms:
+            return lambda row: (name, *[_object(term, row) for term in terms])
 
 
 def _object(term: Term, row: Row) -> str:

@@ -113,7 +113,7 @@ def _clean(text: str) -> str:
     for define in root:
         for section in define:
             if isinstance(section, Node) and section.head == ":action" and ":precondition" not in section:
-                section += [":precondition", Node(section.line)]
+                section += [":precondition", Node.empty(section.line)]
     return "\n".join(map(str, root)) + "\n"
 
 

@@ -56,15 +56,14 @@ def validate_steps(domain: Domain, problem: Problem, steps: Sequence[Step]) -> V
     total: Number = problem.values.get(("total-cost",), 0)
     for number, step in enumerate(plan, 1):
         try:
-            action = task.ground(step)
-            cost = task.apply(action, step[1:], state)
+            cost = task.take(step, state)
         except StepError as error:
             return _failed(plan, number, str(error), ())
         if cost is None:
             unmet = task.unmet(domain.actions[step[0]].precondition, step[1:], state)
             return _failed(plan, number, f"precondition{'s' * (len(unmet) > 1)} {_listed(unmet)}", unmet)
         total += cost
-    if not task.goal_test((), state):
+    if not task.reached(state):
         unmet = task.unmet(task.goal, (), state)
         return Verdict(Status.INVALID, f"goal not reached: {_listed(unmet)}", None, unmet, plan)
     return Verdict(Status.VALID, "", plan=plan, cost=total if task.has_costs else len(plan))
@@ -77,10 +76,10 @@ def states(domain: Domain, problem: Problem, steps: Iterable[Step]) -> Iterator[
     yield task.static | state
     for number, step in enumerate(steps, 1):
         try:
-            applied = task.apply(task.ground(step), step[1:], state) is not None
+            cost = task.take(step, state)
         except StepError as error:
             raise PddlError(f"step {number} {short(format_step(step))}: {error}") from None
-        if not applied:
+        if cost is None:
             raise PddlError(f"step {number} {short(format_step(step))}: its precondition does not hold")
         yield task.static | state
 

@@ -5,7 +5,9 @@ A new domain is one `.pddl`, one module with these functions, and one line in `d
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 
+from iterdeploy.config import parse_sizes
 from iterdeploy.pddl import Problem
 from iterdeploy.planning.rng import Rng
 
@@ -46,4 +48,24 @@ class PlanningDomain:
     undo: Mapping[str, str] = field(default_factory=dict)
     """Action name -> name of the action that, with the same arguments, takes it back at once."""
     compact: Callable[[Problem], str] | None = None
-    """A short rendering of a task for small models; None: the initial and goal atoms, one a line."""
+    """A short rendering of a task for small models; ValueError where a task cannot be shown so. None: the initial and
+    goal atoms, one a line."""
+
+    @property
+    def smallest(self) -> int:
+        return min(ramp.low for ramp in self.ramps.values())
+
+    def sizes(self, wanted: str, count: int) -> list[int]:
+        """The sizes of `count` tasks: those of "2-8" or "3,5,7" in turn, or a named ramp's, evenly from end to end.
+
+        ValueError if the domain has no tasks that small, or if that is no way to write sizes.
+        """
+        if wanted in self.ramps:
+            low, high = self.ramps[wanted].low, self.ramps[wanted].high
+            return [low + i * (high - low) // max(1, count - 1) for i in range(count)]
+        sizes = parse_sizes(wanted)
+        if min(sizes) < self.smallest:
+            raise ValueError(
+                f"{wanted} goes below the smallest {self.name} task, which has {self.smallest} {self.size_unit}"
+            )
+        return list(islice(cycle(sizes), count))

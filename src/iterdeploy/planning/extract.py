@@ -2,8 +2,12 @@
 
 Where: the last <plan> block; failing that the last fenced block; failing that the last run of lines that read as
 actions, after the reasoning. How: numbers, bullets, `0.0: (a b) [1]`, comments, upper case, commas and extra spaces are
-accepted. A line inside the plan that cannot be read as an action makes the whole plan unparseable: it is never silently
-shorter. A plan is *strict* when it has exactly the form that was asked for, and only then.
+accepted, and so is `a(b, c)`. A line inside the plan that cannot be read as actions makes the whole plan unparseable:
+it is never silently shorter. A plan is *strict* when the answer has exactly the form that was asked for (reasoning up
+to </think>, if any, then one <plan> block and nothing else), and only then: every answer is read strictly, leniently or
+not at all.
+
+Whatever repeats in a regular expression here is possessive, so that reading takes time linear in the text.
 """
 
 import re
@@ -21,15 +25,18 @@ class Extraction:
     """Why there is no plan, in words; empty if there is one."""
 
 
-_STRICT = re.compile(
-    r"(?:<think>.*?</think>\s*)?<plan>\n((?:\([a-z0-9_-]+(?: [a-z0-9_-]+)*\)\n)*)</plan>\s*", re.DOTALL
-)
+_NAME = r"[\w@#.+/:%$&'!=~^|-]++"
+_WORD = re.compile(_NAME)
+_STRICT_BLOCK = re.compile(rf"\s*+<plan>\n((?:\({_NAME}(?: {_NAME})*+\)\n)*+)</plan>\s*+")
+_REASONING_TAG = re.compile(r"<(/?)think>", re.IGNORECASE)
 _PLAN_TAG = re.compile(r"<(/?)plan>", re.IGNORECASE)
-_PREFIX = re.compile(r"^(?:(?:step|action)\s+)?(?:[-*•+]\s+)?(?:\d+(?:\.\d+)?\s*[.:)]\s*)?", re.IGNORECASE)
-_DURATION = re.compile(r"\[\s*[\d.]+\s*\]\s*$")
-_ACTION = re.compile(r"\(\s*([^\s(),]+(?:[\s,]+[^\s(),]+)*)\s*,?\s*\)")
-_CALL = re.compile(r"([^\s(),]+)\s*\(\s*([^()]*?)\s*\)")
-_WORD = re.compile(r"[a-z0-9_@#.+-]+")
+_FENCE = re.compile(r"^[ \t]*+```", re.MULTILINE)
+_FENCE_LINE = re.compile(r"\s*+```\w*+\s*+")
+_BULLET = r"(?:[-*•+]\s++)?+"
+_NUMBER = r"(?:\d++(?:\.\d++)?+\s*+(?:[.:)]\s*+|(?=\()))?+"
+_PREFIX = re.compile(rf"{_BULLET}(?:(?:step|action)\s++)?+{_BULLET}{_NUMBER}", re.IGNORECASE)
+_ACTION = re.compile(r"([^\s(),]*+)\(([^()]*+)\)\s*+(?:\[[^\[\]()]*+\])?+[\s,.]*+")
+_BETWEEN = re.compile(r"[\s,]++")
 
 
 def extract_plan(text: str) -> Extraction:
@@ -39,19 +46,32 @@ def extract_plan(text: str) -> Extraction:
     >>> extract_plan("First:\\n1. (PICKUP B1)\\n2. (stack b1, b2)").strict
     False
     """
-    strict = _STRICT.fullmatch(text)
-    if strict is not None and "<plan>" not in text[: strict.start(1) - len("<plan>\n")]:
-        steps = tuple(tuple(line[1:-1].split(" ")) for line in strict[1].splitlines())
-        return Extraction(steps, True, "")
-    body = text.rpartition("</think>")[2]
-    if "<think>" in body.lower():
+    body = _after_reasoning(text)
+    if body is None:
         return Extraction(None, False, "the reasoning never ends: no </think> after <think>")
+    steps = _strict_steps(body)
+    if steps is not None:
+        return Extraction(steps, True, "")
     block = _last_plan_block(body)
     if block is None:
         block = _last_fenced_block(body)
-    if block is not None:
-        return _read_block(block)
-    return _read_last_run(body)
+    return _read_last_run(body) if block is None else _read_block(block)
+
+
+def _after_reasoning(text: str) -> str | None:
+    """What follows the last </think>: prompts of thinking models open the reasoning themselves. None: it never ends."""
+    end = 0
+    for tag in _REASONING_TAG.finditer(text):
+        end = tag.end() if tag[1] else -1
+    return None if end < 0 else text[end:]
+
+
+def _strict_steps(body: str) -> tuple[Step, ...] | None:
+    """The steps if there is nothing but one plan block, one action a line, lower case, single spaces."""
+    found = _STRICT_BLOCK.fullmatch(body)
+    if found is None or found[1] != found[1].lower():
+        return None
+    return tuple([tuple(line[1:-1].split(" ")) for line in found[1].split("\n")[:-1]])
 
 
 def _last_plan_block(body: str) -> str | None:
@@ -68,7 +88,7 @@ def _last_plan_block(body: str) -> str | None:
 
 def _last_fenced_block(body: str) -> str | None:
     """What stands between the last pair of ``` lines, without the language's name."""
-    fences = [match.start() for match in re.finditer(r"^[ \t]*```", body, re.MULTILINE)]
+    fences = [match.start() for match in _FENCE.finditer(body)]
     if len(fences) < 2:
         return None
     last = len(fences) - len(fences) % 2
@@ -77,14 +97,12 @@ def _last_fenced_block(body: str) -> str | None:
 
 def _read_block(block: str) -> Extraction:
     steps: list[Step] = []
-    for number, line in enumerate(block.splitlines(), start=1):
-        bare = _bare(line)
-        if not bare or re.fullmatch(r"```\w*", bare):
-            continue
-        step = _read_step(bare)
-        if step is None:
-            return Extraction(None, False, f"line {number} of the plan cannot be read as an action: {bare[:80]!r}")
-        steps.append(step)
+    for number, line in enumerate(block.removeprefix("\n").splitlines(), start=1):
+        found = [] if _FENCE_LINE.fullmatch(line) else _read_line(line)
+        if found is None:
+            shown = line.strip()[:80]
+            return Extraction(None, False, f"line {number} of the plan cannot be read as an action: {shown!r}")
+        steps += found
     return Extraction(tuple(steps), False, "")
 
 
@@ -92,34 +110,32 @@ def _read_last_run(body: str) -> Extraction:
     run: list[Step] = []
     open_run = False
     for line in body.splitlines():
-        bare = _bare(line)
-        if not bare:
-            continue
-        step = _read_step(bare)
-        if step is None:
+        found = _read_line(line)
+        if found is None:
             open_run = False
-            continue
-        if not open_run:
-            run, open_run = [], True
-        run.append(step)
+        elif found:
+            if not open_run:
+                run, open_run = [], True
+            run += found
     if not run:
         return Extraction(None, False, "no plan: neither a <plan> block nor a line that reads as an action")
     return Extraction(tuple(run), False, "")
 
 
-def _bare(line: str) -> str:
-    """The line without comment, number, bullet and duration."""
-    line = line.partition(";")[0].strip().strip("`").strip()
-    return _DURATION.sub("", _PREFIX.sub("", line)).strip().rstrip(",.").strip()
+def _read_line(line: str) -> list[Step] | None:
+    """The actions of one line, (stack b1 b2) or stack(b1, b2); none of an empty line. None if it holds anything else.
 
-
-def _read_step(bare: str) -> Step | None:
-    """(stack b1 b2) or stack(b1, b2); None if it is neither: words without parentheses may be prose."""
-    if match := _ACTION.fullmatch(bare):
-        words = re.split(r"[\s,]+", match[1])
-    elif match := _CALL.fullmatch(bare):
-        words = [match[1], *(word for word in re.split(r"[\s,]+", match[2]) if word)]
-    else:
-        return None
-    words = [word.lower() for word in words]
-    return tuple(words) if all(_WORD.fullmatch(word) for word in words) else None
+    Words without parentheses are no action: they may be prose.
+    """
+    line = line.partition(";")[0].replace("`", "").replace("**", "").strip()
+    steps: list[Step] = []
+    at = 0
+    while at < len(line):
+        prefix = _PREFIX.match(line, at)
+        found = _ACTION.match(line, prefix.end() if prefix else at)
+        words = [word for word in (found[1], *_BETWEEN.split(found[2])) if word] if found else []
+        if found is None or not words or not all([_WORD.fullmatch(word) for word in words]):
+            return None
+        steps.append(tuple([word.lower() for word in words]))
+        at = found.end()
+    return steps

@@ -1,11 +1,16 @@
-"""Sampling in this process with `transformers`: a whole batch at a time, static cache, nothing but temperature.
+"""Sampling in this process with a `transformers` model: a batch at a time, nothing but temperature.
 
-The log-probabilities are those of the raw logits, that is at temperature 1, under the weights and the precision that
-sampled. B: sequences of the batch. V: vocabulary.
+A short decode loop of our own instead of `generate`, for two reasons: sequences that have ended leave the batch, so a
+few long answers do not hold up the rest (see docs/architecture.md for the measured gain), and the log-probability of
+every sampled token is taken where it is sampled: from the raw logits, that is at temperature 1, under the weights and
+the precision that sampled.
+
+B: sequences still running. T: tokens so far. V: vocabulary.
 """
 
 import gc
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +20,19 @@ from iterdeploy.types import Completion, Policy
 
 if TYPE_CHECKING:
     import torch
+
+COMPACT_BELOW = 0.8
+"""Ended sequences leave the batch when fewer than this share of its rows still run; copying the cache costs, too."""
+
+
+@dataclass
+class Row:
+    """One sequence while it is being sampled."""
+
+    prompt: list[int]
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    ended: bool = False
 
 
 class TransformersSampler:
@@ -43,53 +61,76 @@ class TransformersSampler:
         import torch
 
         assert self._loaded is not None, "a sampler is used inside `with`"
-        here = self._loaded
-        rows = [here.tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
-        longest = max(map(len, rows))
-        ids = torch.full((len(rows), longest), here.pad_id)
-        attention = torch.zeros((len(rows), longest), dtype=torch.int64)
-        for i, row in enumerate(rows):  # generation continues on the right, so prompts are padded on the left
-            ids[i, longest - len(row) :] = torch.tensor(row)
-            attention[i, longest - len(row) :] = 1
-        recorder = _Recorder(longest)
-        torch.manual_seed(seed)
-        model: Any = here.model
+        rows = [Row(self._loaded.tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts]
         with torch.inference_mode():
-            out = model.generate(
-                input_ids=ids.to(here.device),
-                attention_mask=attention.to(here.device),
-                do_sample=True,
-                temperature=self._config.sampling.temperature,
-                top_k=0,
-                top_p=1.0,
-                max_new_tokens=self._config.sampling.max_new_tokens,
-                eos_token_id=sorted(here.end_ids),
-                pad_token_id=here.pad_id,
-                logits_processor=[recorder],
-                cache_implementation="static",
-                disable_compile=True,
-            )
-        logprobs = recorder.finish(out)
-        return [
-            self._completion(row, tokens, values)
-            for row, tokens, values in zip(rows, out[:, longest:].tolist(), logprobs.tolist(), strict=True)
-        ]
+            self._decode(self._loaded, rows, torch.Generator(self._loaded.device).manual_seed(seed))
+        return [self._completion(self._loaded, row) for row in rows]
 
-    def _completion(self, prompt: list[int], tokens: list[int], logprobs: list[float]) -> Completion:
-        assert self._loaded is not None
-        here = self._loaded
-        end = next((i for i, token in enumerate(tokens) if token in here.end_ids), None)
-        length = len(tokens) if end is None else end + 1
-        text = here.tokenizer.decode(tokens[: length if end is None else end])
+    def _decode(self, here: Loaded, rows: list[Row], random: "torch.Generator") -> None:
+        """Samples every row to its end or to the token limit."""
+        import torch
+        from transformers import DynamicCache
+
+        model: Any = here.model
+        cache = DynamicCache(config=model.config)
+        ids, attention = _left_padded(rows, here)  # (B, T)
+        positions = (attention.cumsum(1) - 1).clamp(min=0)
+        running = rows
+        for _ in range(self._config.sampling.max_new_tokens):
+            logits = (
+                model(
+                    input_ids=ids,
+                    attention_mask=attention,
+                    position_ids=positions,
+                    past_key_values=cache,
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
+                .logits[:, -1]
+                .float()
+            )  # (B, V)
+            chosen = torch.multinomial((logits / self._config.sampling.temperature).softmax(-1), 1, generator=random)
+            logprobs = logits.log_softmax(-1).gather(1, chosen)
+            for row, token, logprob in zip(running, chosen[:, 0].tolist(), logprobs[:, 0].tolist(), strict=True):
+                if not row.ended:
+                    row.tokens.append(token)
+                    row.logprobs.append(logprob)
+                    row.ended = token in here.end_ids
+            going = [i for i, row in enumerate(running) if not row.ended]
+            if not going:
+                return
+            ids, positions = chosen, positions[:, -1:] + 1
+            attention = torch.cat([attention, attention.new_ones(len(running), 1)], dim=1)
+            if len(going) < COMPACT_BELOW * len(running):
+                keep = torch.tensor(going, device=here.device)
+                running = [running[i] for i in going]
+                cache.batch_select_indices(keep)
+                ids, positions, attention = ids[keep], positions[keep], attention[keep]
+
+    def _completion(self, here: Loaded, row: Row) -> Completion:
+        text = here.tokenizer.decode(row.tokens[:-1] if row.ended else row.tokens)
         assert isinstance(text, str)
         return Completion(
             text=text,
-            prompt_token_ids=tuple(prompt),
-            token_ids=tuple(tokens[:length]),
-            logprobs=tuple(logprobs[:length]),
-            finish_reason="length" if end is None else "stop",
-            reasoning_tokens=_reasoning_tokens(tokens[:length], here.think_ends),
+            prompt_token_ids=tuple(row.prompt),
+            token_ids=tuple(row.tokens),
+            logprobs=tuple(row.logprobs),
+            finish_reason="stop" if row.ended else "length",
+            reasoning_tokens=_reasoning_tokens(row.tokens, here.think_ends),
         )
+
+
+def _left_padded(rows: Sequence[Row], here: Loaded) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Prompt ids and attention mask, (B, T); sampling goes on at the right, so the padding is on the left."""
+    import torch
+
+    longest = max(len(row.prompt) for row in rows)
+    ids = torch.full((len(rows), longest), here.pad_id)
+    attention = torch.zeros((len(rows), longest), dtype=torch.int64)
+    for i, row in enumerate(rows):
+        ids[i, longest - len(row.prompt) :] = torch.tensor(row.prompt)
+        attention[i, longest - len(row.prompt) :] = 1
+    return ids.to(here.device), attention.to(here.device)
 
 
 def _reasoning_tokens(tokens: Sequence[int], marks: Sequence[tuple[int, ...]]) -> int:
@@ -99,34 +140,3 @@ def _reasoning_tokens(tokens: Sequence[int], marks: Sequence[tuple[int, ...]]) -
             if tuple(tokens[i : i + len(mark)]) == mark:
                 return i + len(mark)
     return 0
-
-
-class _Recorder:
-    """Notes log p of each sampled token as generation goes, without keeping the logits of more than one step.
-
-    A logits processor: it is called with the sequences so far and the raw logits of the next token, so the token that
-    was drawn from one call's logits is seen at the next call.
-    """
-
-    def __init__(self, prompt_length: int) -> None:
-        self._prompt_length = prompt_length
-        self._chosen: list[torch.Tensor] = []
-        self._pending: torch.Tensor | None = None  # (B, V)
-
-    def __call__(self, ids: "torch.Tensor", logits: "torch.Tensor") -> "torch.Tensor":
-        self._take(ids)
-        self._pending = logits.float().log_softmax(-1)
-        return logits
-
-    def _take(self, ids: "torch.Tensor") -> None:
-        if self._pending is not None:
-            self._chosen.append(self._pending.gather(1, ids[:, -1:]))
-
-    def finish(self, ids: "torch.Tensor") -> "torch.Tensor":
-        """(B, new tokens) float32, in nats; columns after a sequence's end mean nothing."""
-        import torch
-
-        self._take(ids)
-        logprobs = torch.cat(self._chosen, dim=1).cpu()
-        assert logprobs.shape[1] == ids.shape[1] - self._prompt_length
-        return logprobs

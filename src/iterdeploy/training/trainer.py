@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iterdeploy.config import ModelConfig, TrainingConfig
+from iterdeploy.config import ModelConfig, TrainingConfig, UserError
 from iterdeploy.models.loading import Loaded, load
 from iterdeploy.training.batching import collate, length_buckets
 from iterdeploy.training.objective import token_logprobs, weighted_nll
@@ -20,6 +20,10 @@ from iterdeploy.types import Example, Policy, content_hash
 
 Progress = Callable[[int, int], None]
 """Called with (tokens trained, tokens in all)."""
+
+
+class TrainingError(UserError):
+    """Training cannot go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,10 @@ class Trainer:
             "policy", start.id, pool.digest, self._config.model_dump(mode="json"), generation, self._seed
         )
         torch.manual_seed(int(identifier[:8], 16))
-        here = load(start, self._model, torch.float32)
-        model: Any = self._with_lora(here.model) if self._config.method == "lora" else here.model
+        lora = self._config.method == "lora"
+        here = load(start, self._model, torch.float32, keep_adapter=lora)
+        # From a policy that is an adapter, that adapter is trained on: there is only ever one over the base model.
+        model: Any = self._with_lora(here.model) if lora and not start.adapter else here.model
         train, held = split_validation(pool.examples, self._config.validation_share)
         batches = self._batches(train)
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -64,6 +70,7 @@ class Trainer:
         done = 0
         log: list[dict[str, float]] = []
         validation = [self._loss(model, here, held)]
+        progress(0, total)
         for epoch in batches:
             model.train()
             for batch in epoch:
@@ -75,7 +82,7 @@ class Trainer:
                 schedule.step()
                 optimiser.zero_grad()
                 done += sum(len(row.token_ids) for row in rows)
-                log.append({"loss": loss.item(), "gradient_norm": float(norm)})
+                log.append({"loss": _finite(loss.item()), "gradient_norm": float(norm)})
                 progress(done, total)
             validation.append(self._loss(model, here, held))
         self._save(model, here, out)
@@ -137,10 +144,7 @@ class Trainer:
                 count = float(sum(len(row.token_ids) - row.loss_start for row in batch))
                 total += float(self._step_loss(model, here, batch)) * count
                 tokens += count
-        loss = total / tokens
-        if not math.isfinite(loss):
-            raise ArithmeticError(f"the validation loss is {loss}: training diverged; lower training.learning_rate")
-        return loss
+        return _finite(total / tokens)
 
     def _with_lora(self, model: Any) -> Any:
         from peft import LoraConfig, get_peft_model
@@ -160,6 +164,12 @@ class Trainer:
         model.save_pretrained(out)
         if self._config.method == "full":
             here.tokenizer.save_pretrained(out)
+
+
+def _finite(loss: float) -> float:
+    if not math.isfinite(loss):
+        raise TrainingError(f"training diverged (its loss is {loss}): lower training.learning_rate")
+    return loss
 
 
 def length_buckets_in_order(rows: Sequence[Example], tokens: int) -> list[list[Example]]:

@@ -1,0 +1,42 @@
+"""Makes the record of a planning task: what the model reads, and all that is needed to judge an answer to it.
+
+The payload holds, as text: `domain` and `problem`, the true PDDL; with `tasks.obfuscate` also `true_names`, JSON of
+random name -> true name; and `reference_cost` where a reference planner has a plan.
+"""
+
+import json
+
+from iterdeploy.config import TasksConfig
+from iterdeploy.planning import prompts
+from iterdeploy.planning.obfuscate import disguise
+from iterdeploy.planning.parsed import domain_of, problem_of
+from iterdeploy.planning.references import recognise, reference_cost
+from iterdeploy.types import Split, Task, content_hash
+
+
+def make_task(domain_text: str, problem_text: str, name: str, size: int, split: Split, config: TasksConfig) -> Task:
+    """`name` is the domain's, as the run's records are to call it."""
+    payload = {"domain": domain_text, "problem": problem_text}
+    shown = (domain_text, problem_text)
+    if config.obfuscate:
+        hidden = disguise(domain_text, problem_text)
+        payload["true_names"] = json.dumps(hidden.true_names)
+        shown = (hidden.domain, hidden.problem)
+    cost = reference_cost(domain_text, problem_text, config.references)
+    if cost is not None:
+        payload["reference_cost"] = str(cost)
+    return Task(task_id(name, problem_text), name, size, split, _prompt(domain_text, shown, config), payload)
+
+
+def task_id(name: str, problem_text: str) -> str:
+    return content_hash(name, problem_text)
+
+
+def _prompt(domain_text: str, shown: tuple[str, str], config: TasksConfig) -> str:
+    domain = domain_of(domain_text)
+    if config.prompt == "full":
+        return prompts.full(*shown, prompts.example_for(domain))
+    seen = domain_of(shown[0])
+    problem = problem_of(shown[1], shown[0])
+    ours = recognise(seen)
+    return prompts.facts(seen.name, problem) if ours is None else prompts.compact(ours, problem)

@@ -1,0 +1,124 @@
+"""Tasks from PDDL files of one's own: a domain file and a pattern for the problem files, no code needed.
+
+Which files are held out is either said by a second pattern or drawn by the run's seed. Everything is checked before a
+run starts: every file parses, no two tasks are the same up to their names, comments and order of facts, and none is
+solved before it begins. A task's size is its number of objects. Relative paths start from the current directory.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from glob import glob
+from itertools import chain
+from pathlib import Path
+
+from iterdeploy.config import ConfigError, TasksConfig, ValidationConfig
+from iterdeploy.pddl import Problem, validate_steps
+from iterdeploy.pddl.conditions import conjuncts, show
+from iterdeploy.planning.judge import BUILT_IN, Judge
+from iterdeploy.planning.make import make_task
+from iterdeploy.planning.parsed import domain_of, problem_of, read_domain, read_problem
+from iterdeploy.planning.references import check_references
+from iterdeploy.planning.rng import Rng
+from iterdeploy.types import Completion, Split, Task, Verdict, content_hash
+
+NOT_ASKED = ("domains", "sizes", "deployed", "held_out", "fresh")
+"""Keys that only generated tasks have: here the files say which tasks there are."""
+
+
+class OwnTasks:
+    """The tasks in the configured files. ConfigError, naming the file, for what cannot be used."""
+
+    def __init__(self, config: TasksConfig, seed: int, validation: ValidationConfig = BUILT_IN) -> None:
+        _check_keys(config)
+        check_references(config.references)
+        self._config = config
+        self._judge = Judge(validation)
+        self._domain_text = read_domain(Path(config.domain_file), "tasks.domain_file")
+        files = _split(config, seed)
+        texts = {path: read_problem(path, self._domain_text, "tasks.problem_files") for path in chain(*files.values())}
+        self._check(texts)
+        self._texts = {split: [texts[path] for path in paths] for split, paths in files.items()}
+
+    @cached_property
+    def held_out(self) -> list[Task]:
+        """The tasks that only measure, in the order of the files' names."""
+        return self._tasks(Split.HELD_OUT)
+
+    def deployed(self, generation: int) -> list[Task]:
+        """The same in every generation."""
+        return self._deployed
+
+    def judge(self, task: Task, completion: Completion) -> Verdict:
+        return self._judge.judge(task, completion)
+
+    @cached_property
+    def _deployed(self) -> list[Task]:
+        return self._tasks(Split.DEPLOYED)
+
+    def _tasks(self, split: Split) -> list[Task]:
+        name = domain_of(self._domain_text).name
+        return [
+            make_task(self._domain_text, text, name, len(self._problem(text).objects), split, self._config)
+            for text in self._texts[split]
+        ]
+
+    def _problem(self, text: str) -> Problem:
+        return problem_of(text, self._domain_text)
+
+    def _check(self, texts: Mapping[Path, str]) -> None:
+        first: dict[str, Path] = {}
+        for path, text in texts.items():
+            problem = self._problem(text)
+            if validate_steps(domain_of(self._domain_text), problem, ()).valid:
+                raise ConfigError(f"tasks.problem_files: {path}: the goal holds at the start, there is nothing to plan")
+            same = first.setdefault(_content(problem), path)
+            if same != path:
+                raise ConfigError(f"tasks.problem_files: {same} and {path} are the same task: remove one of them")
+
+
+def _check_keys(config: TasksConfig) -> None:
+    """What would be ignored in silence is refused."""
+    unset = TasksConfig.model_validate({"kind": "pddl"})
+    for key in ("domain_file", "problem_files"):
+        if not getattr(config, key):
+            raise ConfigError(f'tasks.{key}: this key is required with tasks.kind = "pddl"')
+    for key in NOT_ASKED:
+        if getattr(config, key) != getattr(unset, key):
+            raise ConfigError(f'tasks.{key}: not with tasks.kind = "pddl", where the files say which tasks there are')
+    if config.held_out_share and config.held_out_files:
+        raise ConfigError("tasks.held_out_share: give either this or tasks.held_out_files")
+
+
+def _split(config: TasksConfig, seed: int) -> dict[Split, list[Path]]:
+    """The files of each split, in the order of their names."""
+    files = _matches(config.problem_files, "tasks.problem_files", config)
+    if config.held_out_files:
+        held_out = _matches(config.held_out_files, "tasks.held_out_files", config)
+    else:
+        count = max(1, round(len(files) * config.held_out_share)) if config.held_out_share else 0
+        held_out = sorted(Rng("held-out", seed).sample(files, count))
+    apart = {path.resolve() for path in held_out}
+    deployed = [path for path in files if path.resolve() not in apart]
+    if not deployed:
+        raise ConfigError("tasks.problem_files: every file is held out, and none is left to deploy")
+    return {Split.DEPLOYED: deployed, Split.HELD_OUT: held_out}
+
+
+def _matches(pattern: str, key: str, config: TasksConfig) -> list[Path]:
+    """The files of the pattern without the domain's, in the order of their names."""
+    domain_file = Path(config.domain_file).resolve()
+    found = [Path(name) for name in sorted(glob(pattern, recursive=True))]
+    files = [path for path in found if path.is_file() and path.resolve() != domain_file]
+    if not files:
+        raise ConfigError(f"{key}: no problem file matches {pattern} (relative paths start from {Path.cwd()})")
+    return files
+
+
+def _content(problem: Problem) -> str:
+    """The same for all texts of one task, whatever its name, its comments and the order of its facts."""
+    return content_hash(
+        sorted(problem.objects.items()),
+        sorted(problem.init),
+        sorted(problem.values.items()),
+        sorted(map(show, conjuncts(problem.goal))),
+    )

@@ -1,0 +1,108 @@
+"""What ran: the configuration in words, the versions, and the configuration itself."""
+
+from collections.abc import Sequence
+from shlex import join
+
+from iterdeploy.config import RunConfig
+from iterdeploy.report.contents import Contents
+from iterdeploy.report.markup import element, preformatted, text
+from iterdeploy.report.tables import SPLITS, Metrics
+
+
+def summary(config: RunConfig, metrics: Sequence[Metrics]) -> str:
+    """The run in a line. How many tasks there were is told by what was measured, whatever the configuration counts."""
+    counts = [
+        f"{metrics[0][split]['tasks']:,} {title}" for split, title in SPLITS.items() if metrics and metrics[0][split]
+    ]
+    return " · ".join(
+        [
+            config.model.name,
+            _tasks(config),
+            *([f"{' and '.join(counts)} tasks"] if counts else []),
+            _generations(config),
+        ]
+    )
+
+
+def setting(contents: Contents) -> str:
+    facts = "".join(
+        element("div", element("dt", text(name)), element("dd", text(value))) for name, value in _facts(contents)
+    )
+    return element(
+        "section",
+        element("h2", "What ran", id="setting"),
+        element("dl", facts),
+        element(
+            "details",
+            element("summary", "The whole configuration"),
+            preformatted(contents.config_text, "config.toml"),
+        ),
+        aria_labelledby="setting",
+    )
+
+
+def _facts(contents: Contents) -> list[tuple[str, str]]:
+    config = contents.config
+    tasks, sampling, training = config.tasks, config.sampling, config.training
+    first, last = contents.calls[0], contents.calls[-1]
+    resumed = len(contents.calls) - 1
+    seen = f"; the base model's pretraining had sizes {_ranges(contents.seen_sizes)}" if contents.seen_sizes else ""
+    fresh = "new ones" if tasks.fresh else "the same ones"
+    return [
+        ("Model", f"{config.model.name}, sampled in {config.model.dtype}"),
+        ("Tasks", f"{_tasks(config)}{seen}"),
+        ("Deployed tasks", f"{fresh} in every generation; their answers may train"),
+        (
+            "Samples",
+            f"{sampling.samples} of each deployed, {sampling.held_out_samples} of each held-out task; temperature "
+            f"{sampling.temperature:g}, at most {sampling.max_new_tokens:,} tokens",
+        ),
+        ("Curation", ", then ".join(config.curation.policies)),
+        (
+            "Training",
+            f"{'LoRA' if training.method == 'lora' else 'all weights'}, each generation from the "
+            f"{'base model' if training.start_from == 'base' else 'generation before it'}; "
+            f"{_counted(training.epochs, 'epoch')}, learning rate {training.learning_rate:g}",
+        ),
+        ("Generations", _generations(config)),
+        ("Seed", str(config.seed)),
+        ("Started", str(first["started"]) + (f"; resumed {resumed} times, last {last['started']}" if resumed else "")),
+        ("Command", join(first["command"])),
+        ("Revision", _over_calls(contents, "revision") or "not from a checkout"),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in last["packages"].items() if version)),
+        ("Machine", f"Python {last['python']}, {last['platform']}, {last['cpus']} CPUs"),
+    ]
+
+
+def _over_calls(contents: Contents, key: str) -> str:
+    """All values that the calls of this run had, in order."""
+    return ", then ".join(dict.fromkeys(str(call[key]) for call in contents.calls if call[key]))
+
+
+def _tasks(config: RunConfig) -> str:
+    tasks = config.tasks
+    if tasks.kind == "pddl":
+        return f"{tasks.problem_files} of {tasks.domain_file}"
+    return f"{', '.join(tasks.domains)}, sizes {tasks.sizes}"
+
+
+def _generations(config: RunConfig) -> str:
+    return f"{_counted(config.generations, 'generation')} after the base model"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _ranges(sizes: Sequence[int]) -> str:
+    """
+    >>> _ranges((2, 3, 4, 7))
+    '2 to 4, 7'
+    """
+    runs: list[list[int]] = []
+    for size in sizes:
+        if runs and size == runs[-1][-1] + 1:
+            runs[-1].append(size)
+        else:
+            runs.append([size])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)

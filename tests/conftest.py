@@ -1,0 +1,50 @@
+"""Fixtures: the command line as a process, and one finished run that all reading tests share."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import support
+
+
+@pytest.fixture
+def run_cli() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Runs `python -m iterdeploy ARGS` in a process of its own and checks its exit status."""
+
+    def run(*args: object, check_exit: int | None = 0, **options: Any) -> "subprocess.CompletedProcess[str]":
+        done = support.iterdeploy(*args, **options)
+        assert "Traceback" not in done.stderr, done.stderr
+        assert check_exit is None or done.returncode == check_exit, (done.returncode, done.stdout, done.stderr)
+        return done
+
+    return run
+
+
+@pytest.fixture
+def tiny_config(tmp_path: Path) -> Callable[..., Path]:
+    """Writes the minuscule configuration, with some dotted keys changed, and returns its file."""
+
+    def write(overrides: Mapping[str, Any] | None = None, name: str = "tiny") -> Path:
+        return support.write_config(tmp_path, overrides, name)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished, never interrupted run. For reading only."""
+    folder = tmp_path_factory.mktemp("finished")
+    done = support.iterdeploy("run", support.write_config(folder), "--runs-dir", folder / "runs")
+    assert done.returncode == 0, done.stderr
+    return folder / "runs" / "tiny"
+
+
+@pytest.fixture
+def finished_copy(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run that a test may spoil; its configuration is `../../tiny.toml`."""
+    support.write_config(tmp_path)
+    return Path(shutil.copytree(finished, tmp_path / "runs" / "tiny"))

@@ -1,0 +1,187 @@
+"""The configuration: checked whole, refused with the file and the key, changed by overrides."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import pytest
+
+from iterdeploy.config import (
+    ConfigError,
+    RunConfig,
+    check,
+    config_names,
+    find_config,
+    load_config,
+    parse_sizes,
+    read_toml,
+)
+from iterdeploy.pretrain import PretrainConfig
+from support import config_with, values_with
+
+Write = Callable[..., Path]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("generation", 3),
+        ("tasks.deploid", 5),
+        ("training.lr", 0.1),
+        ("sampling.top_k", 50),
+        ("model.trust_remote_code", True),
+    ],
+)
+def test_an_unknown_key_is_refused_by_name(tiny_config: Write, key: str, value: object) -> None:
+    path = tiny_config({key: value})
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert str(path) in str(caught.value) and f"{key}: no such key" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("generations", "many"),
+        ("generations", "2"),
+        ("generations", True),
+        ("generations", -1),
+        ("generations", 2.5),
+        ("seed", "5"),
+        ("model.name", 7),
+        ("model.dtype", "float8"),
+        ("model.device", "tpu"),
+        ("tasks.sizes", 3),
+        ("tasks.sizes", "small"),
+        ("tasks.sizes", "5-3"),
+        ("tasks.deployed", 0),
+        ("tasks.deployed", "12"),
+        ("tasks.held_out", -1),
+        ("tasks.fresh", "yes"),
+        ("tasks.domains", "blocksworld"),
+        ("tasks.domains", [1]),
+        ("sampling.temperature", 0),
+        ("sampling.temperature", float("inf")),
+        ("sampling.temperature", float("nan")),
+        ("sampling.samples", 0),
+        ("sampling.max_truncated", 1.5),
+        ("training.learning_rate", float("inf")),
+        ("training.learning_rate", 0),
+        ("training.method", "qlora"),
+        ("training.start_from", "middle"),
+        ("training.validation_share", 1.0),
+        ("training.bf16", 1),
+        ("curation.policies", "valid"),
+    ],
+)
+def test_a_wrong_type_or_value_is_refused_by_key(tiny_config: Write, key: str, value: object) -> None:
+    path = tiny_config({key: value})
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert str(path) in str(caught.value) and key in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["tasks", "training", "training.learning_rate", "tasks.deployed", "tasks.held_out"])
+def test_a_missing_required_key_is_named(tiny_config: Write, key: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key}: this key is required"):
+        load_config(tiny_config({key: None}))
+
+
+def test_all_errors_are_told_at_once(tiny_config: Write) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(tiny_config({"generations": "x", "tasks.sizes": "x", "training.lr": 1}))
+    assert all(key in str(caught.value) for key in ("generations", "tasks.sizes", "training.lr"))
+
+
+def test_what_is_no_toml_no_text_or_no_file_is_refused_by_name(tmp_path: Path) -> None:
+    broken, binary = tmp_path / "broken.toml", tmp_path / "binary.toml"
+    broken.write_text("generations = = 3\n")
+    binary.write_bytes(b"seed = \xff\xfe\n")
+    for path, words in ((broken, "not valid TOML"), (binary, "UTF-8"), (tmp_path / "none.toml", "cannot be read")):
+        with pytest.raises(ConfigError, match=words) as caught:
+            read_toml(path)
+        assert str(path) in str(caught.value)
+
+
+def test_overrides_are_toml_values_or_plain_text(tiny_config: Write) -> None:
+    config = load_config(
+        tiny_config(),
+        [
+            "training.epochs=3",
+            "model.name=mine",
+            "tasks.fresh = true",
+            'curation.policies=["all", "at_most(2)"]',
+            "sampling.temperature=0.7",
+            "tasks.sizes=2-3",
+            "description=two words",
+        ],
+    )
+    assert config.training.epochs == 3
+    assert config.model.name == "mine"
+    assert config.tasks.fresh is True
+    assert config.curation.policies == ("all", "at_most(2)")
+    assert config.sampling.temperature == 0.7
+    assert config.tasks.size_list == (2, 3)
+    assert config.description == "two words"
+
+
+@pytest.mark.parametrize("override", ["training.epochs", "=3", "training.epochs=0", "training.epoch=3", "seed.x=1"])
+def test_a_bad_override_is_refused(tiny_config: Write, override: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(tiny_config(), [override])
+    assert override.partition("=")[0] in str(caught.value)
+
+
+def test_parse_sizes() -> None:
+    assert parse_sizes("2-4,7") == (2, 3, 4, 7)
+    assert parse_sizes(" 3 , 5 - 6 ") == (3, 5, 6)
+    for text in ("", "2-", "-3", "a", "2..4", "4-2", "2,,3", "1.5", "2-99999999999"):
+        with pytest.raises(ValueError, match=r"size"):
+            parse_sizes(text)
+
+
+def test_differences_name_every_key_with_both_values_and_nothing_else() -> None:
+    before = config_with()
+    after = config_with({"training.epochs": 4, "curation.policies": ["all"], "model.name": "other"})
+    assert before.differences(config_with()) == []
+    assert before.differences(after) == [
+        'curation.policies: ["valid", "best_per_task"], now ["all"]',
+        'model.name: "blocksworld-1m", now "other"',
+        "training.epochs: 1, now 4",
+    ]
+
+
+def test_a_configuration_is_frozen() -> None:
+    config = config_with()
+    with pytest.raises(pydantic.ValidationError):
+        config.tasks.deployed = 99  # type: ignore[misc]
+
+
+def test_values_survive_the_way_through_json_and_back() -> None:
+    config = config_with({"tasks.fresh": True, "curation.policies": ["all", "sample(0.5)"]})
+    assert RunConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_every_packaged_configuration_is_sound(name: str) -> None:
+    values: dict[str, Any] = read_toml(find_config(name))
+    check(PretrainConfig if "demonstrations" in values else RunConfig, values, [], name)
+
+
+def test_a_packaged_configuration_is_found_by_name_and_a_file_goes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_config("smoke").parent.name == "configs"
+    Path("smoke").write_text("")
+    assert find_config("smoke") == Path("smoke")
+    with pytest.raises(ConfigError, match=r"nosuch.*smoke"):
+        find_config("nosuch")
+    with pytest.raises(ConfigError, match=r"smoke\.toml: no such file"):
+        find_config("smoke.toml")
+
+
+def test_the_minuscule_configuration_of_these_tests_is_read_as_written() -> None:
+    values, config = values_with(), config_with()
+    assert config.tasks.deployed == values["tasks"]["deployed"] and config.model.threads == 1

@@ -1,0 +1,416 @@
+"""The report of runs that no model made: real records in a real store, measured by the real functions."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iterdeploy.config import RunConfig, check
+from iterdeploy.curate import compose, make_pool
+from iterdeploy.evaluate import as_json, measure
+from iterdeploy.report import write_report
+from iterdeploy.report.contents import read
+from iterdeploy.report.figures import coverage_figure_svg, evenly
+from iterdeploy.report.markup import text
+from iterdeploy.report.svg import PALETTE
+from iterdeploy.report.tables import NOTHING
+from iterdeploy.report.traces import LONGEST_TEXT, traces
+from iterdeploy.report.verdict import Claim, outcome, state_sentence
+from iterdeploy.run_dir import RunDir
+from iterdeploy.store import trace_id
+from iterdeploy.types import Completion, Sampling, Split, Status, Task, Trace, Verdict
+
+HOSTILE = (
+    "\n</pre><script src='https://example.org/x.js'></script>\x1b[31m\x00&amp;\u202egnp.exe\u200b<img src=x onerror=y>"
+)
+
+
+def run_config(generations: int, description: str = "") -> RunConfig:
+    values = {
+        "description": description,
+        "generations": generations,
+        "model": {"name": "no-such-model"},
+        "tasks": {"sizes": "3-6", "deployed": 40, "held_out": 40},
+        "training": {"learning_rate": 5e-4},
+    }
+    return check(RunConfig, values, [], "test")
+
+
+def task(split: Split, index: int) -> Task:
+    return Task(
+        f"{split.value}-{index:04}", "blocksworld", 3 + index % 4, split, f"goal {index} ?", {"problem": "(define)"}
+    )
+
+
+def trace(one: Task, generation: int, status: Status, steps: int, answer: str) -> Trace:
+    completion = Completion(answer, (5, 6), (7, 8, 9, 0), None, "stop", 2)
+    plan = (("pick-up", "b1"),) * steps
+    reason = "" if status is Status.VALID else f"step 1: <{status}> & more"
+    return Trace(
+        id=trace_id(one.id, generation, 0, f"policy-{generation}", completion),
+        task_id=one.id,
+        domain=one.domain,
+        size=one.size,
+        split=one.split,
+        generation=generation,
+        sample_index=0,
+        policy_id=f"policy-{generation}",
+        sampling=Sampling(1.0, 64, "float32"),
+        completion=completion,
+        verdict=Verdict(status, reason, None, plan, None, True, "iterdeploy"),
+        source="test",
+    )
+
+
+def generation_traces(generation: int, solved: int, tasks: int, splits: Sequence[Split], answer: str) -> list[Trace]:
+    """`solved` of the `tasks` of each split are valid, all others invalid but one, which is unparseable."""
+    out = []
+    for split in splits:
+        for index in range(tasks):
+            failed = Status.UNPARSEABLE if index == tasks - 1 else Status.INVALID
+            status = Status.VALID if index < solved else failed
+            out.append(trace(task(split, index), generation, status, 4 + index % (5 + 2 * generation), answer))
+    return out
+
+
+def make_run(
+    path: Path,
+    solved: Sequence[int],
+    *,
+    tasks: int = 40,
+    generations: int | None = None,
+    splits: Sequence[Split] = tuple(Split),
+    answer: str = "a plan",
+    description: str = "",
+) -> RunDir:
+    """The folder of a run in which each generation of `solved` was measured; open, as it is while a run goes on."""
+    config = run_config(len(solved) - 1 if generations is None else generations, description)
+    run_dir = RunDir.open(path, config, ["iterdeploy", "run", "made up.toml"])
+    everyone = {one.id: one for split in splits for one in (task(split, index) for index in range(tasks))}
+    curation = compose(["valid", "best_per_task"])
+    for generation, count in enumerate(solved):
+        traces = generation_traces(generation, count, tasks, splits, answer)
+        run_dir.store.add(everyone, traces, {(generation, "sampling"): 12.5, (generation, "training"): 3.25})
+        stage = run_dir.generation(generation)
+        stage.json("metrics.json", lambda traces=traces: as_json(measure(traces)))
+        if generation < config.generations:
+            deployed = list(run_dir.store.traces(up_to=generation, split=Split.DEPLOYED))
+            stage.json("curated.json", lambda deployed=deployed: asdict(make_pool(curation, deployed)))
+            report = {"first_loss": 0.5, "last_loss": 0.0625, "validation_loss": [0.75, 0.125]}
+            stage.folder("policy", lambda out, report=report: (out / "training.json").write_text(json.dumps(report)))
+    return run_dir
+
+
+def report_of(path: Path, *arguments: Any, **options: Any) -> str:
+    """The HTML of a run that no process holds."""
+    make_run(path, *arguments, **options).close()
+    run_dir = RunDir.read(path)
+    html = write_report(run_dir).read_text(encoding="utf-8")
+    run_dir.close()
+    return html
+
+
+def measured(*solved: int, tasks: int = 200, splits: Sequence[Split] = tuple(Split)) -> list[dict[str, Any]]:
+    return [as_json(measure(generation_traces(g, count, tasks, splits, ""))) for g, count in enumerate(solved)]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a complete run of three generations, with its report."""
+    path = tmp_path_factory.mktemp("runs") / "run"
+    report_of(path, [8, 20, 30])
+    return path
+
+
+@pytest.fixture(scope="module")
+def html(finished: Path) -> str:
+    return (finished / "report.html").read_text(encoding="utf-8")
+
+
+class Reader(HTMLParser):
+    """Every element and attribute as a browser would see them, and the words between."""
+
+    VOID = ("meta", "br")
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.cells: list[list[str]] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.cells.append([])
+        if tag in ("td", "th"):
+            self.cells[-1].append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+        if self.open and self.open[-1] in ("td", "th"):
+            self.cells[-1][-1] += data
+
+    @property
+    def prose(self) -> str:
+        return " ".join("".join(self.words).split())
+
+
+def test_the_file_needs_nothing_else(html: str) -> None:
+    reader = Reader(html)
+    assert not reader.open
+    assert {"script", "link", "iframe", "img", "object", "image", "foreignobject"}.isdisjoint(reader.elements)
+    fetched = {"src", "href", "xlink:href", "srcset", "action", "data", "poster", "background"}
+    assert all(value.startswith("#") for _, name, value in reader.attributes if name in fetched)
+    assert not [name for _, name, _ in reader.attributes if name.startswith("on")]
+    assert "http:" not in html and "https:" not in html and "@import" not in html
+    assert set(re.findall(r"url\(([^)]*)", html)) <= {
+        f"#{value}" for _, name, value in reader.attributes if name == "id"
+    }
+    assert "default-src 'none'" in html
+
+
+def test_ids_are_unique_and_every_reference_has_its_target(html: str) -> None:
+    reader = Reader(html)
+    ids = [value for _, name, value in reader.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    references = {value[1:] for _, name, value in reader.attributes if name == "xlink:href"}
+    references |= set(re.findall(r"url\(#(\w+)\)", html))
+    references |= {value for _, name, value in reader.attributes if name == "aria-labelledby"}
+    assert references <= set(ids)
+
+
+def test_every_drawing_is_described_and_has_its_numbers(html: str) -> None:
+    reader = Reader(html)
+    assert ("html", "lang", "en") in reader.attributes
+    drawings = reader.elements.count("svg")
+    assert drawings == 2 * reader.elements.count("figure") == 10
+    assert (
+        len([value for tag, name, value in reader.attributes if tag == "svg" and name == "aria-label" and value]) == 10
+    )
+    assert reader.elements.count("table") == 5 + 1
+
+
+def test_the_figures_take_their_colours_from_the_style(html: str) -> None:
+    used = set(re.findall(r"var\(--([\w-]+)", html))
+    light, dark = html.split("prefers-color-scheme: dark", 1)
+    assert used <= set(re.findall(r"--([\w-]+):", light))
+    assert {"ink", "muted", "grid", "paper", "blue"} <= set(re.findall(r"--([\w-]+):", dark))
+    body = html.split("</style>")[1]
+    assert not [colour for colour in PALETTE.values() if colour in body]
+    assert len(set(PALETTE.values())) == len(PALETTE)
+
+
+def test_the_tables_hold_the_numbers(html: str) -> None:
+    rows = [tuple(row) for row in Reader(html).cells]
+    low_high = [one["held_out"]["interval"] for one in measured(8, 20, 30, tasks=40)]
+    intervals = [f"{100 * low:.1f} to {high:.1%}" for low, high in low_high]
+    assert ("0", "20.0%", intervals[0], "40", "20.0%", intervals[0], "40") in rows
+    assert ("coverage", "20.0%", "50.0%", "75.0%") in rows
+    assert ("95% interval", *intervals) in rows
+    assert ("tasks", "40", "40", "40") in rows and ("samples of each task (k)", "1", "1", "1") in rows
+    assert ("solved by some of k (pass@k)", "20.0%", "50.0%", "75.0%") in rows
+    assert ("solved by all k (unanimous@k)", "20.0%", "50.0%", "75.0%") in rows
+    assert ("longest valid plan, steps", "8", "10", "12") in rows
+    assert ("reasoning tokens, mean", "2.0", "2.0", "2.0") in rows
+    assert ("plans exactly in the form asked", "100.0%", "100.0%", "100.0%") in rows
+    assert ("valid", "16", "40", "60") in rows
+    assert ("1", "40 (50.0%)", "38 (47.5%)", "2 (2.5%)", "0 (0.0%)", "0 (0.0%)") in rows
+    assert ("traces in the pool", NOTHING, "8", "20") in rows
+    assert ("training loss, last step", NOTHING, "0.0625", "0.0625") in rows
+    assert ("validation loss after", NOTHING, "0.1250", "0.1250") in rows
+    assert ("sampling", "12.5", "12.5", "12.5") in rows
+    assert ("generation", "size 3", "size 4", "size 5", "size 6") in rows
+    assert ("1", "50.0%", "50.0%", "50.0%", "50.0%") in rows
+    assert ("pool that trains", "from generation 0", "from generation 1", "traces") in rows
+    assert ("generation 2", "7", "13", "20") in rows  # a shorter plan displaced one
+    assert ("steps", "generation 0", "generation 1", "generation 2") in rows and ("10", "0", "2", "3") in rows
+
+
+@pytest.mark.parametrize(
+    ("solved", "claim", "words"),
+    [
+        (
+            (20, 60, 120),
+            Claim.IMPROVED,
+            ["improved from 10.0% [", "to 60.0% [", "in generation 2", "a factor of 6.00"],
+        ),
+        (
+            (100, 110),
+            Claim.NONE,
+            ["went from 50.0% [", "to 55.0% [", "a factor of 1.10", "intervals overlap"],
+        ),
+        ((20, 150, 30), Claim.NONE, ["from 10.0%", "to 15.0%"]),  # not the best one
+        ((120, 20), Claim.WORSE, ["fell from 60.0%", "to 10.0%", "a factor of 0.17", "got worse"]),
+        ((80,), Claim.NONE, ["40.0% [", "no later generation"]),
+        ((0, 100), Claim.IMPROVED, ["from 0.0% [0.0%, ", "to 50.0%"]),
+        ((0, 0), Claim.NONE, ["from 0.0%", "to 0.0%"]),
+    ],
+)
+def test_the_verdict(solved: Sequence[int], claim: Claim, words: Sequence[str]) -> None:
+    found = outcome(measured(*solved))
+    assert found.claim is claim
+    assert all(word in found.sentence for word in words), found.sentence
+    assert ("no improvement can be claimed" in found.sentence) is (claim is not Claim.IMPROVED)
+    assert ("factor" in found.sentence) is (len(solved) > 1 and solved[0] > 0)
+    assert found.sentence.endswith(".") and "\n" not in found.sentence
+
+
+def test_intervals_that_touch_overlap() -> None:
+    metrics = measured(20, 60)
+    metrics[1]["held_out"]["interval"][0] = metrics[0]["held_out"]["interval"][1]
+    assert outcome(metrics).claim is Claim.NONE
+
+
+@pytest.mark.parametrize("solved", [(10,), (10, 190)])
+def test_without_held_out_tasks_nothing_is_claimed(solved: Sequence[int]) -> None:
+    found = outcome(measured(*solved, splits=[Split.DEPLOYED]))
+    assert found.claim is Claim.NONE
+    assert "There are no held-out tasks, so no improvement can be claimed" in found.sentence
+    assert "5.0% [" in found.sentence and "deployed tasks" in found.sentence
+
+
+def test_nothing_measured_yet() -> None:
+    assert outcome([]).claim is Claim.NONE
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({"state": "complete"}, "The run is complete."),
+        ({"state": "running", "pid": 7}, "not finished: it is still going on, 1 of 6 generations is measured"),
+        (
+            {"state": "interrupted"},
+            "not finished: it was interrupted, 1 of 6 generations is measured; `iterdeploy resume 'my run'`",
+        ),
+        ({"state": "no_traces_to_train_on", "reason": "Empty pool."}, "stopped by itself (no_traces_to_train_on)"),
+    ],
+)
+def test_the_state_in_words(state: Mapping[str, Any], words: str) -> None:
+    assert words in state_sentence(state, 1, 5, "my run")
+
+
+def test_a_run_of_which_nothing_is_measured(tmp_path: Path) -> None:
+    prose = Reader(report_of(tmp_path / "run", [], generations=5)).prose
+    assert "Nothing has been measured yet" in prose and "0 of 6 generations are measured" in prose
+
+
+def test_the_run_writes_its_own_report_before_it_lets_go_of_its_folder(tmp_path: Path) -> None:
+    run_dir = make_run(tmp_path / "run", [8, 20])
+    assert run_dir.state()["state"] == "running"
+    assert read(run_dir).state == {"state": "complete"}
+    run_dir.stop("too_many_truncated", "Raise `sampling.max_new_tokens`.", {})
+    assert read(run_dir).state["state"] == "too_many_truncated"
+    run_dir.close()
+
+
+def test_a_run_without_held_out_tasks(tmp_path: Path) -> None:
+    reader = Reader(report_of(tmp_path / "run", [8, 20], splits=[Split.DEPLOYED]))
+    assert "There are no held-out tasks" in reader.prose and reader.elements.count("figure") == 3
+    assert "Deployed tasks" in reader.prose and not [row for row in reader.cells if row == ["Held-out tasks"]]
+
+
+def test_a_run_that_was_interrupted_and_has_no_valid_answer(tmp_path: Path) -> None:
+    reader = Reader(report_of(tmp_path / "run", [0], generations=3))
+    assert "generation 0 has a coverage of 0.0%" in reader.prose and reader.elements.count("figure") == 3
+    assert "it was interrupted, 1 of 4 generations is measured; iterdeploy resume run continues it." in reader.prose
+
+
+def test_hostile_text_is_shown_and_not_obeyed(tmp_path: Path) -> None:
+    html = report_of(tmp_path / "run", [8], answer=HOSTILE, description=HOSTILE, generations=0)
+    reader = Reader(html)
+    assert {"script", "img"}.isdisjoint(reader.elements) and not reader.open
+    assert not [character for character in html if ord(character) < 32 and character != "\n"]
+    assert "\u202e" not in html and "\u200b" not in html
+    words = "".join(reader.words)
+    assert "\n</pre><script src='https://example.org/x.js'></script>U+001B[31mU+0000&amp;U+202Egnp.exeU+200B<" in words
+    assert "<pre" in html and "\n\n&lt;/pre&gt;" in html  # the browser drops the first of the two line ends
+    assert "step 1: <invalid> & more" in words
+
+
+def test_text_is_what_it_shows() -> None:
+    assert text("caf\u00e9 \u2192 \U0001f600\t\n") == "caf\u00e9 \u2192 \U0001f600\t\n"
+    assert text("\ud800\r\x7f") == "".join(f'<span class="unseen">{s}</span>' for s in ("U+D800", "U+000D", "U+007F"))
+
+
+def test_a_long_text_is_cut_with_a_remark(tmp_path: Path) -> None:
+    run_dir = make_run(tmp_path / "run", [8], answer="x" * LONGEST_TEXT + "the end")
+    prose = Reader(traces(read(run_dir))).prose
+    run_dir.close()
+    assert "the end" not in prose
+    assert "These are the first 20,000 of 20,007 characters. iterdeploy traces run --generation 0" in prose
+
+
+def test_of_many_generations_some_are_drawn_as_lines() -> None:
+    assert evenly(range(21), 6) == [0, 4, 8, 12, 16, 20]
+    assert evenly(range(8), 6)[0] == 0 and evenly(range(8), 6)[-1] == 7
+    assert evenly(range(6), 6) == [0, 1, 2, 3, 4, 5]
+
+
+def test_each_generation_shows_one_trace_of_each_verdict(html: str) -> None:
+    reader = Reader(html)
+    shown = [value for tag, name, value in reader.attributes if tag == "span" and name == "class" and "status" in value]
+    assert shown == ["status valid", "status invalid", "status unparseable"] * 3
+
+
+def test_the_same_folder_gives_the_same_bytes(finished: Path, html: str) -> None:
+    run_dir = RunDir.read(finished)
+    assert write_report(run_dir).read_text(encoding="utf-8") == html
+    run_dir.close()
+
+
+def test_sizes_beyond_pretraining_are_marked_where_the_model_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    silent = report_of(tmp_path / "silent", [8, 20])
+    assert "not in pretraining" not in silent
+    (tmp_path / "no-such-model").mkdir()
+    (tmp_path / "no-such-model" / "pretraining.json").write_text('{"sizes": [2, 3, 4]}')
+    told = report_of(tmp_path / "told", [8, 20])
+    assert "not in pretraining" in told and "pretraining had sizes 2 to 4" in told
+
+
+def test_the_coverage_figure_as_a_file_of_its_own() -> None:
+    metrics = measured(20, 60, 120)
+    svg = coverage_figure_svg(metrics)
+    assert svg.startswith("<?xml") and "<metadata" not in svg and "var(--" not in svg
+    assert "60.0%" in svg and ">held-out tasks</text>" in svg and "fill: #ffffff" in svg
+    assert outcome(metrics).sentence in svg
+
+
+def test_drawing_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", [8, 20]).close()
+    code = f"""
+import sys, pathlib
+from iterdeploy.report import write_report
+from iterdeploy.run_dir import RunDir
+assert "matplotlib" not in sys.modules
+import matplotlib
+matplotlib.rcParams["lines.linewidth"] = 7.5
+before = matplotlib.rcParams.copy()
+write_report(RunDir.read(pathlib.Path({str(tmp_path / "run")!r})))
+assert matplotlib.rcParams.copy() == before
+assert "matplotlib.pyplot" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
