@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -218,6 +217,3 @@ def untrained_model(target: Path) -> Path:
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(target)).save_pretrained(target)
     return target
-
-
-OFFLINE_ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1"}

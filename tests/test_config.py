@@ -52,7 +52,8 @@ def test_an_unknown_key_is_refused_by_name(tiny_config: Write, key: str, value: 
         ("model.name", 7),
         ("model.dtype", "float8"),
         ("model.device", "tpu"),
-        ("tasks.sizes", 3),
+        ("tasks.sizes", [2, 3]),
+        ("tasks.sizes", True),
         ("tasks.sizes", "small"),
         ("tasks.sizes", "5-3"),
         ("tasks.deployed", 0),
@@ -122,7 +123,8 @@ def test_overrides_are_toml_values_or_plain_text(tiny_config: Write) -> None:
     assert config.tasks.fresh is True
     assert config.curation.policies == ("all", "at_most(2)")
     assert config.sampling.temperature == 0.7
-    assert config.tasks.size_list == (2, 3)
+    assert config.tasks.sizes == "2-3"
+    assert load_config(tiny_config(), ["tasks.sizes=3"]).tasks.sizes == "3"
     assert config.description == "two words"
 
 

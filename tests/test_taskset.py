@@ -132,8 +132,10 @@ def test_a_validator_that_fails_gives_an_error_not_an_invalid_plan(monkeypatch: 
     assert verdict.status is Status.ERROR and "too deep" in verdict.reason
 
 
-@pytest.mark.parametrize("text", ["<plan>\n(pickup)\n</plan>", "<plan>\n(stack b1 b1 b1 b1)\n</plan>",
-                                  "<plan>\n" + "(pickup b1)\n" * 5000 + "</plan>", "<plan>\n(" + "a " * 5000 + ")\n</plan>"])  # fmt: skip
+NONSENSE = ["(pickup)\n", "(stack b1 b1 b1 b1)\n", "(pickup b1)\n" * 5000, f"({'a ' * 5000})\n"]
+
+
+@pytest.mark.parametrize("text", [f"<plan>\n{lines}</plan>" for lines in NONSENSE], ids=range(len(NONSENSE)))
 def test_nonsense_is_invalid_not_a_crash(text: str) -> None:
     made = tasks()
     assert made.judge(made.deployed(0)[0], said(text)).status is Status.INVALID

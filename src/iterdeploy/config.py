@@ -74,6 +74,11 @@ class TasksConfig(Section):
             return {"deployed": 0, "held_out": 0, **values}
         return values
 
+    @field_validator("sizes", mode="before")
+    @classmethod
+    def _one_size_may_be_a_number(cls, value: object) -> object:
+        return str(value) if type(value) is int else value
+
     @field_validator("sizes")
     @classmethod
     def _sizes_parse(cls, value: str) -> str:

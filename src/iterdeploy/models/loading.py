@@ -59,7 +59,7 @@ def _check_weights(path: Path) -> None:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         try:
-            header = json.loads(file.read(length)) if length <= path.stat().st_size else None
+            header = json.loads(file.read(length)) if length <= path.stat().st_size else {}
             end = max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
         except (ValueError, AttributeError, TypeError, KeyError):
             end = None
