@@ -29,7 +29,7 @@ bench-sampling: venv ## tokens per CPU second of the sampler beside generate
 	$(BIN)/python benchmarks/bench_sampling.py
 
 fuzz: venv          ## a million mutated domains, problems, plans and answers
-	$(BIN)/python tests/fuzz_pddl.py --count 1000000
+	$(BIN)/python tests/fuzz.py --count 1000000
 
 format: venv
 	$(BIN)/ruff check --fix .

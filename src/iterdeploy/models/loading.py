@@ -62,8 +62,8 @@ def _check_weights(path: Path) -> None:
             header = json.loads(file.read(length)) if length <= path.stat().st_size else {}
             end = max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
         except (ValueError, AttributeError, TypeError, KeyError):
-            end = None
-    if end is None or path.stat().st_size != 8 + length + end:
+            end = -1
+    if path.stat().st_size != 8 + length + end:
         raise ConfigError(f"model.name: {path} is damaged: it is cut short or not a .safetensors file")
 
 
