@@ -5,7 +5,7 @@
 Half of the inputs are files for `iterdeploy.pddl`, of which only `PddlError` may come out and every plan text gets a
 verdict; half are answers, of which a plan or the reason why there is none must come, and then a verdict that is never
 ERROR. Each must be done within a limit of processor time, and all within a limit of memory. Inputs of a million
-parentheses, tags, steps or digits come first. The input that breaks a rule is printed, with its seed. Not run by pytest.
+parentheses, tags, steps or digits come first. An input that breaks a rule is printed with its seed. Not for pytest.
 """
 
 import argparse
@@ -44,7 +44,25 @@ define :action :parameters :precondition :effect :types :constants :predicates :
 ODD = ["\ufeff", "\r", "\n", "\t", "\x00", "\x1b", "\x0b", "\x85", "\u0130", "\u202e", "\u2028", "\ud800", "\U0001f600"]
 FILE_WORDS = [*PIECES.split(), *ODD]
 TAGS = "<think> </think> <plan> </plan> <plan> </plan> <PLAN> </Plan> <plan </plan ``` ```pddl \n```\n \n<plan>\n"
-STYLES = ["1. ", "2) ", "- ", "* ", "• ", "0.0: ", " [1]", ";", ",", "**", "`", "Step 3: ", "(", ")", "((", "()", "\n\n"]
+STYLES = [
+    "1. ",
+    "2) ",
+    "- ",
+    "* ",
+    "• ",
+    "0.0: ",
+    " [1]",
+    ";",
+    ",",
+    "**",
+    "`",
+    "Step 3: ",
+    "(",
+    ")",
+    "((",
+    "()",
+    "\n\n",
+]
 WORDS = [*TAGS.split(" "), *STYLES, "(lift k0)", "drop(k0)", "(wait)", "and so on", *ODD]
 
 
@@ -170,7 +188,7 @@ def answer(start: Start, rng: random.Random) -> tuple[str]:
         return (soup(rng, WORDS),)
     hidden = {name: word for word, name in start.true_names.items()} if rng.random() < 0.9 else {}
     steps = [tuple([hidden.get(word, word) for word in step]) for step in start.plan]
-    style = rng.randrange(6)
+    style = rng.choice([0, 0, 0, 1, 2, 3, 4, 5])
     prefix = ["", "", "- ", "{}. ", "Step {}: ", "{}.0: "][style]
     lines = [
         prefix.format(i) + (f"{step[0]}({', '.join(step[1:])})" if style == 1 else f"({' '.join(step)})")
@@ -178,7 +196,9 @@ def answer(start: Start, rng: random.Random) -> tuple[str]:
     ]
     plan = "\n".join([*lines, ""])
     plan = rng.choice(["<plan>\n{}</plan>", "<plan>\n{}</plan>", "```pddl\n{}```", "The plan:\n{}"]).format(plan)
-    thought = rng.choice(["", "<think>\nFirst lift, then (drop k0).\n</think>\n", "Well,\n</think>\n", f"{plan}\nNo:\n"])
+    thought = rng.choice(
+        ["", "<think>\nFirst lift, then (drop k0).\n</think>\n", "Well,\n</think>\n", f"{plan}\nNo:\n"]
+    )
     return (mutate(thought + plan, rng, WORDS),)
 
 
@@ -194,6 +214,8 @@ def extremes(start: Start) -> Iterator[tuple[Reader, tuple]]:
         yield read_files, (domain, problem.replace(":init", f":init {long}"), "")
         yield read_files, (domain, problem, long)
         yield read_files, (domain, problem, f"0.{long}: (wait)")
+    for text in products(20_000):
+        yield read_files, (f"(define (domain d) {text} (:predicates (p)))", problem, "")
     longs += [word * 100_000 for word in WORDS] + ["<think>\n</think>" * many, "(wait)\n" * 100_000, "1.1:" * many]
     for long in longs:
         yield read_answer, (long,)
@@ -201,6 +223,19 @@ def extremes(start: Start) -> Iterator[tuple[Reader, tuple]]:
         yield read_answer, (f"<plan>\n({long} a)\n</plan>",)
         yield read_answer, (f"```\n{long}\n```",)
         yield read_answer, (f"- {long} (wait)\n",)
+
+
+def products(many: int) -> Iterator[str]:
+    """Sections of a domain with two long lists; what copies one for each item of the other runs out of memory."""
+    names, slots = (" ".join([f"{mark}n{i}" for i in range(many)]) for mark in ("", "?"))
+    yield f"(:types {names}) (:constants {names} - (either {names}))"
+    yield f"(:types {names} - (either {names}))"
+    yield f"(:types {names}) (:constants {' '.join([f'a - n{i}' for i in range(many)])})"
+    yield f"(:types {names}) (:action a :parameters ({slots} - (either {names})))"
+    yield f"(:action a :precondition {'(and ' * 150}{'(p)' * many}{')' * 150})"
+    yield f"(:action a :precondition (forall ({slots}) (and {'(exists (?x) (p))' * many})))"
+    yield f"(:action a :effect (forall ({slots}) (and {'(forall (?x) (p))' * many})))"
+    yield f"(:action a :effect (when (and {'(p)' * many}) (and {'(when (p) (p))' * many})))"
 
 
 def inputs(count: int, seed: int) -> Iterator[tuple[str, Start, Reader, tuple]]:
@@ -247,7 +282,9 @@ def main() -> None:
             print(f"{number} inputs in {time.perf_counter() - begin:.0f} s", flush=True)
     seconds, memory = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     total = outcomes.total()
-    print(f"{total} inputs in {seconds:.0f} s ({total / seconds:.0f} a second; {time.process_time():.0f} s of processor)")
+    print(
+        f"{total} inputs in {seconds:.0f} s ({total / seconds:.0f} a second; {time.process_time():.0f} s of processor)"
+    )
     print(f"slowest {slowest[0]:.2f} s ({slowest[1]}), at most {memory:.0f} MB")
     print(", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())))
 

@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import time
+import tracemalloc
 from dataclasses import dataclass, replace
 
 import pytest
@@ -315,6 +316,38 @@ def test_conditions_may_be_as_deep_as_the_reader_allows():
         assert task.judge("(go)").valid
         never = Task("(p ?x)", action("go", "", deep) + action("p", effect="(p a)"), "b", more="(:constants a)")
         assert never.judge("(go)").failed_step == 1
+
+
+MANY = 5_000
+NAMED = " ".join(f"n{i}" for i in range(MANY))
+SLOTS = " ".join(f"?n{i}" for i in range(MANY))
+
+
+@pytest.mark.parametrize(
+    ("task", "refusal"),
+    [
+        (Task("(p)", "", more=f"(:types {NAMED}) (:constants {NAMED} - (either {NAMED}))"), "100 types"),
+        (Task("(p)", "", more=f"(:types {NAMED} - (either {NAMED}))"), "100 types"),
+        (Task("(p)", "", " ".join([f"a - n{i}" for i in range(MANY)]), more=f"(:types {NAMED})"), "100 types"),
+        (Task("(p)", action("go", SLOTS)), "200 variables"),
+        (Task("(p)", action("go", effect=f"(forall ({SLOTS}) (and {'(forall (?x) (p))' * MANY}))")), "200 variables"),
+        (Task("(p)", "", goal=f"(exists ({SLOTS}) (and {'(forall (?x) (p))' * MANY}))"), "200 variables"),
+    ],
+)
+def test_what_would_take_memory_for_a_product_is_refused(task, refusal):
+    with pytest.raises(PddlError, match=f"more than {refusal}"):
+        task.parsed()
+
+
+def test_many_effects_under_one_long_condition_share_it():
+    effect = f"(when (and {'(p)' * MANY}) (and {'(when (p) (q))' * MANY}))"
+    task = Task("(p) (q)", action("go", effect=effect), goal="(not (q))")
+    tracemalloc.start()
+    domain, problem = task.parsed()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 50_000_000
+    assert validate(domain, problem, "(go)").valid
 
 
 def test_a_hundred_thousand_steps_take_seconds():

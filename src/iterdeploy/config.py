@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -25,6 +25,15 @@ class ConfigError(UserError):
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    def differences(self, other: Self) -> list[str]:
+        """Of every key in which the two differ: "key: this value, other value"."""
+        ours, theirs = _flat(self.model_dump(mode="json")), _flat(other.model_dump(mode="json"))
+        return [
+            f"{key}: {json.dumps(ours.get(key))}, now {json.dumps(theirs.get(key))}"
+            for key in sorted(ours | theirs)
+            if ours.get(key) != theirs.get(key)
+        ]
 
 
 Checked = TypeVar("Checked", bound=Section)
@@ -157,15 +166,6 @@ class RunConfig(Section):
     sampling: SamplingConfig = SamplingConfig()
     curation: CurationConfig = CurationConfig()
     training: TrainingConfig
-
-    def differences(self, other: "RunConfig") -> list[str]:
-        """ "key: this value, other value" of every key in which the two differ."""
-        ours, theirs = _flat(self.model_dump(mode="json")), _flat(other.model_dump(mode="json"))
-        return [
-            f"{key}: {json.dumps(ours.get(key))}, now {json.dumps(theirs.get(key))}"
-            for key in sorted(ours | theirs)
-            if ours.get(key) != theirs.get(key)
-        ]
 
 
 LARGEST_SIZE = 10_000

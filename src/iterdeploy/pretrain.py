@@ -13,6 +13,7 @@ that every distance between tokens that a larger task brings has been met.
 import json
 import multiprocessing
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from iterdeploy.config import Section
+from iterdeploy.config import ConfigError, Section
 from iterdeploy.models.tokenizer import build_tokenizer
 from iterdeploy.planning.demonstrations import Mixture, demonstrate
 from iterdeploy.planning.domains import DOMAINS
@@ -31,7 +32,10 @@ from iterdeploy.types import Example
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import LlamaForCausalLM
+
+LOG_EVERY = 50
+"""Steps between lines of the log."""
 
 
 class DemonstrationConfig(Section):
@@ -77,21 +81,62 @@ class PretrainConfig(Section):
 
 
 def pretrain(config: PretrainConfig, work_dir: Path) -> Path:
-    """Makes the model in `work_dir/model` and returns that folder; continues where an earlier call stopped."""
+    """Makes the model in `work_dir/model` and returns that folder; continues where an earlier call stopped.
+
+    ConfigError for a configuration that cannot work, or another one than the folder was begun with.
+    """
+    _check(config)
     work_dir.mkdir(parents=True, exist_ok=True)
-    tokenizer = build_tokenizer(vocabulary(config.demonstrations.domain))
-    data = _demonstrations(config, tokenizer, work_dir / "demonstrations.npz")
-    model = _train(config, data, len(tokenizer), work_dir)
+    _check_begun_with(config, work_dir / "pretraining.json")
     target = work_dir / "model"
-    model.bfloat16().save_pretrained(target)
-    tokenizer.save_pretrained(target)
+    if target.exists():
+        return target
+    tokenizer = build_tokenizer(vocabulary(config.demonstrations.domain))
+    data = _demonstrations(config, work_dir / "demonstrations.npz")
+    model = _train(config, data, len(tokenizer), work_dir)
+    beside = work_dir / "unfinished-model"
+    shutil.rmtree(beside, ignore_errors=True)
+    model.bfloat16().save_pretrained(beside)
+    tokenizer.save_pretrained(beside)
     made = {
         "sizes": sorted(set(config.demonstrations.sizes)),
         "tokens": int(data["starts"][-1]) * config.optimiser.epochs,
         "configuration": config.model_dump(mode="json"),
     }
-    (target / "pretraining.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    (beside / "pretraining.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    beside.rename(target)
     return target
+
+
+def _check(config: PretrainConfig) -> None:
+    asked, shape = config.demonstrations, config.architecture
+    able = [name for name, domain in DOMAINS.items() if domain.think is not None and domain.act is not None]
+    if asked.domain not in able:
+        raise ConfigError(f"demonstrations.domain: {asked.domain!r} has no demonstrations; there are {', '.join(able)}")
+    domain = DOMAINS[asked.domain]
+    smallest = min(ramp.low for ramp in domain.ramps.values())
+    if not asked.sizes or min(asked.sizes) < smallest:
+        raise ConfigError(
+            f"demonstrations.sizes: name at least one size, and none below {smallest} {domain.size_unit}, "
+            f"not {list(asked.sizes)}"
+        )
+    if shape.hidden_size % shape.heads or shape.hidden_size // shape.heads % 2:
+        raise ConfigError(
+            f"architecture.heads: {shape.heads} heads do not split a hidden size of {shape.hidden_size} into even parts"
+        )
+
+
+def _check_begun_with(config: PretrainConfig, begun: Path) -> None:
+    """A folder belongs to one configuration: what it holds is never mixed with what another one makes."""
+    if not begun.exists():
+        begun.write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        return
+    differences = PretrainConfig.model_validate_json(begun.read_bytes()).differences(config)
+    if differences:
+        raise ConfigError(
+            f"{begun.parent}: this folder was begun with another configuration ({'; '.join(differences)}); "
+            "choose another --out, or remove it"
+        )
 
 
 def vocabulary(domain: str) -> list[str]:
@@ -120,9 +165,7 @@ def _encode_chunk(job: tuple[DemonstrationConfig, int, range]) -> list[tuple[lis
     return out
 
 
-def _demonstrations(
-    config: PretrainConfig, tokenizer: "PreTrainedTokenizerFast", cache: Path
-) -> dict[str, "np.ndarray[Any, Any]"]:
+def _demonstrations(config: PretrainConfig, cache: Path) -> dict[str, "np.ndarray[Any, Any]"]:
     """ids: all token ids end to end, uint16; starts: (N + 1,) offsets into ids; prompts: (N,) prompt lengths."""
     import numpy as np
 
@@ -163,14 +206,67 @@ def _demonstrations(
 def _train(
     config: PretrainConfig, data: dict[str, "np.ndarray[Any, Any]"], vocabulary_size: int, work_dir: Path
 ) -> "LlamaForCausalLM":
+    """The trained model; goes on from the folder's checkpoint if there is one."""
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
 
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    shape, how = config.architecture, config.optimiser
-    model = LlamaForCausalLM(
+    how = config.optimiser
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model: Any = _network(config.architecture, vocabulary_size)
+    model.to(device)
+    batches = list(_batches(config, data))
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=how.learning_rate, betas=(0.9, 0.98), weight_decay=how.weight_decay
+    )
+    warmup = max(2, min(how.warmup_steps, len(batches) // 2))  # the schedule divides by warmup - 1
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, how.learning_rate, total_steps=len(batches), pct_start=warmup / len(batches)
+    )
+    parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
+    checkpoint = work_dir / "checkpoint.pt"
+    first = _restore(checkpoint, parts)
+    if first:
+        print(f"continuing at step {first} of {len(batches)}", flush=True)
+
+    model.train()
+    saved_at = logged_at = time.perf_counter()
+    tokens = 0
+    for step in range(first, len(batches)):
+        batch = collate([_example(data, index) for index in batches[step]], pad_id=1)
+        ids, mask = batch.ids.to(device), batch.loss_mask.to(device)
+        positions = _positions(batch.ids.shape, how, seed=config.seed * 1_000_003 + step)
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=how.bf16):
+            logits = model(
+                input_ids=ids,
+                attention_mask=batch.attention.to(device),
+                position_ids=positions.to(device),
+                use_cache=False,
+            ).logits
+        loss = weighted_nll(token_logprobs(logits, ids), mask, batch.weights.to(device), float(mask.sum()))
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        optimiser.zero_grad()
+        tokens += int(batch.attention.sum())
+        now = time.perf_counter()
+        if step % LOG_EVERY == LOG_EVERY - 1:
+            rate = round(tokens / (now - logged_at))
+            _log(work_dir / "log.jsonl", step=step + 1, of=len(batches), loss=loss.item(), tokens_per_second=rate)
+            logged_at, tokens = now, 0
+        if now - saved_at > how.checkpoint_minutes * 60 or step + 1 == len(batches):
+            _save(checkpoint, parts, step + 1)
+            saved_at = now
+    trained: LlamaForCausalLM = model.cpu().eval()
+    return trained
+
+
+def _network(shape: ArchitectureConfig, vocabulary_size: int) -> "LlamaForCausalLM":
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=vocabulary_size,
             hidden_size=shape.hidden_size,
@@ -185,77 +281,33 @@ def _train(
             pad_token_id=1,
         )
     )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network: Any = model
-    network.to(device).train()
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=how.learning_rate, betas=(0.9, 0.98), weight_decay=how.weight_decay
-    )
-    batches = list(_batches(config, data))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, how.learning_rate, total_steps=len(batches), pct_start=how.warmup_steps / len(batches)
-    )
-    checkpoint = work_dir / "checkpoint.pt"
-    first = 0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(saved["model"])
-        optimiser.load_state_dict(saved["optimiser"])
-        schedule.load_state_dict(saved["schedule"])
-        first = saved["step"]
-        print(f"continuing at step {first} of {len(batches)}", flush=True)
 
-    log = (work_dir / "log.jsonl").open("a", encoding="utf-8")
-    saved_at = logged_at = time.perf_counter()
-    tokens = 0
-    for step in range(first, len(batches)):
-        rows = [_row(data, index) for index in batches[step]]
-        batch = collate(rows, pad_id=1)
-        positions = _positions(batch.ids.shape, how, seed=config.seed * 1_000_003 + step)
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=how.bf16):
-            logits = model(
-                input_ids=batch.ids.to(device),
-                attention_mask=batch.attention.to(device),
-                position_ids=positions.to(device),
-                use_cache=False,
-            ).logits
-        mask = batch.loss_mask.to(device)
-        loss = weighted_nll(
-            token_logprobs(logits, batch.ids.to(device)), mask, batch.weights.to(device), float(mask.sum())
-        )
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        optimiser.zero_grad()
-        tokens += int(batch.attention.sum())
-        if step % 50 == 49:
-            now = time.perf_counter()
-            entry = {
-                "step": step + 1,
-                "of": len(batches),
-                "loss": round(loss.item(), 4),
-                "tokens_per_second": round(tokens / (now - logged_at)),
-            }
-            print(json.dumps(entry), flush=True)
-            log.write(json.dumps(entry) + "\n")
-            log.flush()
-            logged_at, tokens = now, 0
-        if time.perf_counter() - saved_at > how.checkpoint_minutes * 60 or step + 1 == len(batches):
-            beside = checkpoint.with_name("writing-checkpoint.pt")
-            torch.save(
-                {
-                    "model": model.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "step": step + 1,
-                },
-                beside,
-            )
-            beside.rename(checkpoint)
-            saved_at = time.perf_counter()
-    network.cpu().eval()
-    return model
+
+def _restore(checkpoint: Path, parts: dict[str, Any]) -> int:
+    """Loads the checkpoint into the parts, if there is one; the number of steps that are done."""
+    import torch
+
+    if not checkpoint.exists():
+        return 0
+    saved = torch.load(checkpoint, weights_only=True)
+    for name, part in parts.items():
+        part.load_state_dict(saved[name])
+    return int(saved["step"])
+
+
+def _save(checkpoint: Path, parts: dict[str, Any], step: int) -> None:
+    import torch
+
+    beside = checkpoint.with_name("writing-checkpoint.pt")
+    torch.save({"step": step} | {name: part.state_dict() for name, part in parts.items()}, beside)
+    beside.rename(checkpoint)
+
+
+def _log(path: Path, **entry: float) -> None:
+    line = json.dumps(entry)
+    print(line, flush=True)
+    with path.open("a", encoding="utf-8") as log:
+        log.write(line + "\n")
 
 
 def _batches(config: PretrainConfig, data: dict[str, "np.ndarray[Any, Any]"]) -> Iterator[list[int]]:
@@ -268,7 +320,7 @@ def _batches(config: PretrainConfig, data: dict[str, "np.ndarray[Any, Any]"]) ->
         )
 
 
-def _row(data: dict[str, "np.ndarray[Any, Any]"], index: int) -> Example:
+def _example(data: dict[str, "np.ndarray[Any, Any]"], index: int) -> Example:
     start, end = data["starts"][index], data["starts"][index + 1]
     return Example(str(index), tuple(data["ids"][start:end].tolist()), int(data["prompts"][index]))
 

@@ -8,6 +8,9 @@ from iterdeploy.pddl.reader import Node, NotSupported, PddlError, short
 Types = tuple[str, ...]
 """The alternatives of a variable, or all the types of an object: more than one only after `either`."""
 
+MAX_TYPES = 100
+"""Alternatives in one `either`, or direct types of one object or type. Each of the names before the '-' keeps them."""
+
 
 class Members(dict[str, tuple[str, ...]]):
     """Every type with its objects, those of its subtypes included, in file order.
@@ -53,9 +56,10 @@ def read_typed(items: Sequence[str | Node], types: Container[str] | None, line: 
             continue
         kind = next(rest, None)
         names = kind[1:] if isinstance(kind, Node) and kind.head == "either" else [kind]
-        known = tuple([name for name in names if isinstance(name, str)])
-        if not known or len(known) < len(names):
+        if not names or not all([isinstance(name, str) for name in names]):
             raise PddlError("expected a type after '-': a name, or (either name name)", line)
+        known = tuple(dict.fromkeys([name for name in names if isinstance(name, str)]))
+        _check_count(known, line)
         for name in known:
             if types is not None and name not in types:
                 raise PddlError(f"type {name} is not declared: add it to :types", line)
@@ -85,6 +89,7 @@ def read_types(sections: Sequence[Node]) -> dict[str, Types]:
     for section in sections:
         for typed in read_typed(section[1:], None, section.line):
             parents.setdefault(typed.name, []).extend(typed.types)
+            _check_count(parents[typed.name], section.line)
             for name in typed.types:
                 parents.setdefault(name, [])
     return {name: tuple(dict.fromkeys(above)) for name, above in parents.items()}
@@ -99,8 +104,14 @@ def read_objects(sections: Sequence[Node], types: Container[str], constants: Map
                 raise PddlError(f"{typed.name} is a variable: objects do not begin with '?'", section.line)
             known = objects.get(typed.name, ())
             if not known or typed.types != ("object",):
-                objects[typed.name] = tuple(dict.fromkeys((*known, *typed.types)))
+                objects[typed.name] = tuple(dict.fromkeys((*known, *typed.types))) if known else typed.types
+                _check_count(objects[typed.name], section.line)
     return objects
+
+
+def _check_count(types: Sequence[str], line: int) -> None:
+    if len(types) > MAX_TYPES:
+        raise PddlError(f"more than {MAX_TYPES} types of one thing: give them a common supertype", line)
 
 
 def read_signatures(sections: Sequence[Node], types: Container[str]) -> dict[str, tuple[TypedName, ...]]:

@@ -22,6 +22,9 @@ from iterdeploy.pddl.conditions import (
 from iterdeploy.pddl.declarations import read_variables
 from iterdeploy.pddl.reader import Node, NotSupported, PddlError, short
 
+MAX_VARIABLES = 200
+"""Parameters and quantified variables around one another. Each quantifier takes memory for all of those around it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -38,6 +41,8 @@ class Scope:
     """Slots taken, hidden variables included."""
 
     def inside(self, variables: Sequence[TypedName]) -> "Scope":
+        if self.size + len(variables) > MAX_VARIABLES:
+            raise PddlError(f"more than {MAX_VARIABLES} variables in one action or condition")
         bound = {variable.name: self.size + i for i, variable in enumerate(variables)}
         return replace(self, slots={**self.slots, **bound}, size=self.size + len(variables))
 
@@ -107,7 +112,9 @@ def _gather(node: Node, scope: Scope, group: Effect, others: list[Effect]) -> Ef
                 others.append(_gather(as_list(item[2], item), scope.inside(variables), inner, others))
             case "when":
                 _expect(item, 3, "(when condition effect)")
-                condition = _conjunction([group.condition, read_condition(as_list(item[1], item), scope)])
+                condition = read_condition(as_list(item[1], item), scope)
+                if group.condition != And():  # shared as it is: a copy of its parts for each `when` takes their product
+                    condition = And((group.condition, condition))
                 others.append(_gather(as_list(item[2], item), scope, Effect(group.variables, condition), others))
             case "" if not item:
                 pass
