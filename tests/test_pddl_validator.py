@@ -340,7 +340,7 @@ def test_what_would_take_memory_for_a_product_is_refused(task, refusal):
 
 
 def test_many_effects_under_one_long_condition_share_it():
-    effect = f"(when (and {'(p)' * MANY}) (and {'(when (p) (q))' * MANY}))"
+    effect = f"(when (and {'(p)' * 1000}) (and {'(when (p) (q))' * 1000}))"
     task = Task("(p) (q)", action("go", effect=effect), goal="(not (q))")
     tracemalloc.start()
     domain, problem = task.parsed()

@@ -130,6 +130,7 @@ class Task:
         self.start = frozenset([atom for atom in problem.init if atom[0] in self.fluents])
         self.static = problem.init - self.start
         self._operators: dict[str, Operator] = {}
+        self._shared: dict[int, tuple[Condition, Test]] = {}
         self._finish = Operator(Action("", (), problem.goal, (Effect(),)), self)
 
     def take(self, step: Step, state: State) -> Number | None:
@@ -166,6 +167,12 @@ class Task:
         return self.values[key]
 
     def compile(self, condition: Condition) -> Test:
+        """What tests the condition. One that stands in many places, as around nested effects, is compiled once."""
+        if id(condition) not in self._shared:  # the condition is kept, too, so that no other one gets its id
+            self._shared[id(condition)] = (condition, self._compile(condition))
+        return self._shared[id(condition)][1]
+
+    def _compile(self, condition: Condition) -> Test:
         match condition:
             case Atom(predicate):
                 fill, static = filler(condition), self.static
