@@ -108,6 +108,7 @@ def test_a_plan_in_the_reasoning_is_no_plan() -> None:
     [
         "<plan>\n(pickup b1)\nthen I stack it\n(stack b1 b2)\n</plan>",
         "<plan>\nFirst:\n(pickup b1)\n</plan>",
+        "<plan>\n(pickup b1)\nthen I stack it\n(stack b1 b2)",
         "<plan>\n(pickup b1\n(stack b1 b2)\n</plan>",
         "<plan>\n(pickup b1) (stack b1 b2) done\n</plan>",
         "<plan>\n()\n</plan>",
