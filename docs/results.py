@@ -82,7 +82,7 @@ def draw(curated: list[Any], uncurated: list[Any], target: Path) -> None:
         over_generations.annotate(
             f"{label}\n{mean[0]:.0%} → {mean[-1]:.0%}",
             (len(mean) - 1, mean[-1]),
-            (-8, -14 if runs is curated else 14),
+            (-8, -30 if runs is curated else 14),
             textcoords="offset points",
             ha="right",
             va="top" if runs is curated else "bottom",

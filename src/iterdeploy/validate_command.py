@@ -69,7 +69,7 @@ def _parsed(path: Path, parse: Callable[[], Parsed]) -> Parsed:
     try:
         return parse()
     except PddlError as error:
-        raise type(error)(f"{path}: {error}") from None
+        raise PddlError(f"{path}: {error}") from None
 
 
 def _words(error: Exception) -> str:

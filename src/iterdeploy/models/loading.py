@@ -97,10 +97,23 @@ class Loaded:
     """Token ids of "</think>" as this tokenizer writes it: alone and with its line's end."""
 
 
+TORCH_ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "TOKENIZERS_PARALLELISM": "false",
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16",
+    "LRU_CACHE_CAPACITY": "16",
+}
+"""Read by the libraries when they are first loaded."""
+
+
 def set_up_torch(config: ModelConfig) -> None:
-    """Threads: those of the configuration, else the physical cores. Idle threads sleep instead of spinning."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    """Threads: those of the configuration, else the physical cores. Idle threads sleep instead of spinning.
+
+    oneDNN keeps a prepared product for each shape that it has met, a thousand of them by default; as the shapes of
+    batches never end, that took half of the memory of training and saved no time.
+    """
+    for name, value in TORCH_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     import torch
 
     torch.set_num_threads(config.threads or max(1, torch.get_num_threads()))
