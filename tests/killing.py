@@ -88,6 +88,7 @@ def _trace_lines(file: str, line: int, log: str) -> None:
 def _child(request: dict[str, Any]) -> int:
     from iterdeploy.cli import main
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts tests in the background ignores it
     log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     null = os.open(os.devnull, os.O_RDONLY)
     for descriptor, target in ((null, 0), (log, 1), (log, 2)):
