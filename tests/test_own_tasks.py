@@ -1,7 +1,7 @@
 """Tasks from one's own PDDL files: read as they are, split by seed or pattern, refused with the file's name."""
 
-from collections.abc import Callable
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
