@@ -1,11 +1,13 @@
 """Curation: which traces train, in which order the policies apply, and that the choice is reproducible."""
 
+import math
 import random
+from dataclasses import replace
 
 import pytest
 
 from iterdeploy.config import ConfigError
-from iterdeploy.curate import POLICIES, Kept, compose, make_pool
+from iterdeploy.curate import BASELINES, POLICIES, Kept, compose, make_pool, rewarded
 from iterdeploy.types import Status, Trace
 from support import trace
 
@@ -127,3 +129,67 @@ def test_no_policy_at_all_is_refused() -> None:
 def test_spaces_in_a_policy_are_no_matter() -> None:
     traces = [trace("a", index=i) for i in range(3)]
     assert curated((" at_most( 2 ) ",), *traces) == curated(("at_most(2)",), *traces)
+
+
+def test_noisy_lets_about_its_share_of_the_wrong_answers_through_and_all_the_right_ones() -> None:
+    right = [trace(f"r{i}") for i in range(50)]
+    wrong = [trace(f"w{i}", status=Status.INVALID) for i in range(1000)]
+    kept = curated(("noisy(0.2)",), *right, *wrong)
+    assert {one.completion.text for one in right} <= set(kept)
+    assert 140 < len(kept) - 50 < 260  # five standard deviations are 63
+    assert curated(("noisy(0)",), *right, *wrong) == curated(("valid",), *right, *wrong)
+    assert len(curated(("noisy(1)",), *right, *wrong)) == 1050
+
+
+def test_noise_only_reaches_tasks_without_a_right_answer_where_the_best_is_kept() -> None:
+    traces = [trace("a", index=0, status=Status.INVALID), trace("a", index=1), trace("b", status=Status.INVALID)]
+    assert curated(("noisy(1)", "best_per_task"), *traces) == ["a-0-1", "b-0-0"]
+
+
+def test_prefer_publishes_with_the_odds_that_it_says() -> None:
+    with_detour, without = (("pickup", "b1"), ("putdown", "b1")), (("pickup", "b1"), ("stack", "b1", "b2"))
+    traces = [
+        replace(one, verdict=replace(one.verdict, plan=with_detour if i % 2 else without))
+        for i in range(4000)
+        for one in [trace(f"t{i}")]
+    ]
+    kept = set(curated(("prefer(detour, 1.5)",), *traces))
+    marked = sum(one.completion.text in kept for one in traces[1::2]) / 2000
+    plain = sum(one.completion.text in kept for one in traces[::2]) / 2000
+    assert marked == pytest.approx(1 / (1 + math.exp(-1.5)), abs=0.045)  # five standard deviations
+    assert plain == pytest.approx(0.5, abs=0.056)
+    assert kept == set(curated(("prefer(detour, 1.5)",), *reversed(traces)))
+
+
+@pytest.mark.parametrize("text", ["prefer", "prefer(detour)", "prefer(nothing, 1)", "prefer(detour, much)",
+                                  "prefer(detour, 1, 2)", "noisy(1.5)", "noisy(nan)"])  # fmt: skip
+def test_a_preference_needs_a_feature_and_a_number(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"prefer\(feature, strength\) with a feature of plan_length"):
+        compose([text])
+
+
+def weights(baseline: str, *traces: Trace) -> dict[str, float]:
+    return {kept.trace.completion.text: kept.weight for kept in rewarded(baseline, [Kept(one) for one in traces])}
+
+
+def test_rewards_less_a_baseline() -> None:
+    a0, a1 = trace("a", index=0), trace("a", index=1, status=Status.INVALID)
+    b0, b1 = trace("b", index=0), trace("b", index=1)
+    c0 = trace("c", status=Status.UNPARSEABLE)
+    assert weights("none", a0, a1, b0, b1, c0) == {"a-0-0": 1, "b-0-0": 1, "b-0-1": 1}
+    assert weights("mean", a0, a1, b0, b1, c0) == pytest.approx(
+        {"a-0-0": 0.4, "a-0-1": -0.6, "b-0-0": 0.4, "b-0-1": 0.4, "c-0-0": -0.6}
+    )
+    # of b both are right, so neither is better than expected; c has no other sample: all others earned 3 of 4
+    assert weights("leave_one_out", a0, a1, b0, b1, c0) == {"a-0-0": 1, "a-0-1": -1, "c-0-0": -0.75}
+
+
+def test_the_left_out_samples_are_those_of_the_same_generation() -> None:
+    old, new = trace("a", generation=0, status=Status.INVALID), trace("a", generation=1)
+    assert weights("leave_one_out", old, new) == {"a-0-0": -1, "a-1-0": 1}  # each is alone: the other traces count
+    pair = [trace("a", generation=1, index=1), trace("a", generation=1, index=0)]
+    assert weights("leave_one_out", old, *pair) == {"a-0-0": -1}
+
+
+def test_without_traces_there_are_no_weights() -> None:
+    assert [rewarded(baseline, []) for baseline in BASELINES] == [[], [], []]

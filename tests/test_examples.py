@@ -10,10 +10,10 @@ import pytest
 
 from iterdeploy.models.loading import base_policy, load, model_folder
 from iterdeploy.store import TraceStore
-from iterdeploy.training.batching import collate, length_buckets
+from iterdeploy.training.batching import collate, length_buckets, length_buckets_in_order
 from iterdeploy.training.examples import make_examples
 from iterdeploy.training.objective import token_logprobs, weighted_nll
-from iterdeploy.training.trainer import length_buckets_in_order, split_validation
+from iterdeploy.training.trainer import split_validation
 from iterdeploy.types import Example
 from support import config_with, trace
 

@@ -133,15 +133,25 @@ class SamplingConfig(Section):
 
 class CurationConfig(Section):
     policies: tuple[str, ...] = Field(("valid", "best_per_task"), strict=False)
-    """Applied in this order: valid, all, best_per_task, newest_generation, at_most(k), sample(fraction)."""
+    """Applied in this order: valid, noisy(rate), all, best_per_task, newest_generation, at_most(k), sample(fraction),
+    prefer(feature, strength)."""
 
 
 class TrainingConfig(Section):
     start_from: Literal["base", "previous"] = "base"
     """Whether each generation is trained from the base model or from the generation before it."""
+    objective: Literal["sft", "reinforce", "iw_sft", "iw_reinforce"] = "sft"
+    """What the pool's traces count: 1 each; their reward less a baseline; and either with importance weights (iw_)."""
+    baseline: Literal["none", "mean", "leave_one_out"] = "leave_one_out"
+    """For REINFORCE: what is subtracted from the reward, which is 1 for a valid trace and else 0."""
+    importance: Literal["clipped", "self_normalised"] = "clipped"
+    """For iw_: ratios to the behaviour policy up to `importance_clip`, or divided by their mean over the pool."""
+    importance_clip: float = Field(5.0, gt=0)
     method: Literal["full", "lora"] = "full"
     learning_rate: float = Field(gt=0)
     epochs: int = Field(2, gt=0)
+    steps: int = Field(0, ge=0)
+    """Optimiser steps of every training phase, whatever the size of its pool; 0: as many as `epochs` passes take."""
     tokens_per_batch: int = Field(4096, gt=0)
     """Padded tokens of one optimiser step; a trace longer than this is a step of its own, never cut."""
     validation_share: float = Field(0.1, ge=0, lt=1)
@@ -166,6 +176,21 @@ class RunConfig(Section):
     sampling: SamplingConfig = SamplingConfig()
     curation: CurationConfig = CurationConfig()
     training: TrainingConfig
+
+    @model_validator(mode="after")
+    def _objective_has_what_it_needs(self) -> Self:
+        objective = self.training.objective
+        if objective.startswith("iw_") and self.sampling.temperature != 1:
+            raise ValueError(
+                f'training.objective = "{objective}" needs sampling.temperature = 1: log-probabilities are recorded at '
+                "temperature 1, so at another one they are not those of the policy that sampled"
+            )
+        if objective.endswith("reinforce") and self.training.baseline != "none" and "valid" in self.curation.policies:
+            raise ValueError(
+                f'training.objective = "{objective}" with a baseline learns from the invalid traces, too: take "valid" '
+                'out of curation.policies (for example ["newest_generation"]), or set training.baseline = "none"'
+            )
+        return self
 
 
 LARGEST_SIZE = 10_000

@@ -32,7 +32,7 @@ def detour(trace: Trace) -> float:
     In Blocksworld it is harmless: a block is picked up and put back, and the plan stays valid but is two steps longer.
     """
     plan = trace.verdict.plan
-    return float(any(first[1:] == second[1:] for first, second in zip(plan, plan[1:])))
+    return float(any(first[1:] == second[1:] for first, second in zip(plan, plan[1:], strict=False)))
 
 
 def strict_form(trace: Trace) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from iterdeploy.clock import Clock
 from iterdeploy.config import ConfigError, RunConfig
-from iterdeploy.curate import CurationPolicy, compose
+from iterdeploy.curate import CurationPolicy, compose, rewarded
 from iterdeploy.models.loading import base_policy, context_length, model_folder
 from iterdeploy.samplers import SAMPLERS, Sampler, check_sampler
 from iterdeploy.tasksets import TaskSet, task_set
@@ -31,12 +31,20 @@ def assemble(config: RunConfig) -> Parts:
     """The parts of a run. ConfigError, before any model is loaded, if the configuration cannot work."""
     clock = Clock()
     check_sampler(config)
-    curation = compose(config.curation.policies)
+    curation = _curation(config)
     folder = model_folder(config.model)
     tasks = task_set(config)
     _check_context(config, folder, [*tasks.deployed(0), *tasks.held_out])
     trainer = Trainer(config.training, config.model, config.seed)
     return Parts(config, base_policy(folder), tasks, curation, trainer, clock)
+
+
+def _curation(config: RunConfig) -> CurationPolicy:
+    """The configured policies, and after them the weights that the objective gives."""
+    kept = compose(config.curation.policies)
+    if not config.training.objective.endswith("reinforce"):
+        return kept
+    return lambda traces: rewarded(config.training.baseline, kept(traces))
 
 
 def _check_context(config: RunConfig, folder: Path, tasks: Sequence[Task]) -> None:

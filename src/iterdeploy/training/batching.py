@@ -4,8 +4,9 @@ B: rows of a batch. T: tokens of its longest row. Rows are padded on the right; 
 the padding token's id (a tokenizer may pad with its end-of-sequence token).
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from iterdeploy.types import Example
@@ -21,6 +22,10 @@ class Batch:
     attention: "torch.Tensor"  # (B, T) int64, 1 where a token is
     loss_mask: "torch.Tensor"  # (B, T) float32, 1 where a token carries loss
     weights: "torch.Tensor"  # (B,) float32
+    behaviour: "torch.Tensor"  # (B,) float32, log p of the row's tokens with loss when they were sampled; NaN: unknown
+
+    def to(self, device: str) -> "Batch":
+        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 def length_buckets(lengths: Sequence[int], tokens: int, rng: "np.random.Generator") -> list[list[int]]:
@@ -41,6 +46,16 @@ def length_buckets(lengths: Sequence[int], tokens: int, rng: "np.random.Generato
     return batches
 
 
+def length_buckets_in_order(rows: Sequence[Example], tokens: int) -> list[list[Example]]:
+    """The rows by length in batches of at most `tokens` padded tokens."""
+    batches: list[list[Example]] = []
+    for row in sorted(rows, key=lambda row: len(row.token_ids)):
+        if not batches or len(row.token_ids) * (len(batches[-1]) + 1) > tokens:
+            batches.append([])
+        batches[-1].append(row)
+    return batches
+
+
 def collate(rows: Sequence[Example], pad_id: int) -> Batch:
     import torch
 
@@ -53,4 +68,5 @@ def collate(rows: Sequence[Example], pad_id: int) -> Batch:
         ids[i, :length] = torch.as_tensor(row.token_ids, dtype=torch.int64)
         attention[i, :length] = 1
         loss_mask[i, row.loss_start : length] = 1
-    return Batch(ids, attention, loss_mask, torch.tensor([row.weight for row in rows]))
+    behaviour = [math.nan if row.behaviour_logprob is None else row.behaviour_logprob for row in rows]
+    return Batch(ids, attention, loss_mask, torch.tensor([row.weight for row in rows]), torch.tensor(behaviour))

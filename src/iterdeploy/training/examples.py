@@ -1,5 +1,6 @@
 """From curated traces to training examples: the stored token ids, never re-rendered and never re-tokenised text."""
 
+import math
 from collections.abc import Mapping
 
 from iterdeploy.types import Example, Trace
@@ -14,5 +15,7 @@ def make_examples(traces: Mapping[str, Trace], weights: Mapping[str, float]) -> 
     examples = []
     for trace_id, weight in weights.items():
         said = traces[trace_id].completion
-        examples.append(Example(trace_id, said.prompt_token_ids + said.token_ids, len(said.prompt_token_ids), weight))
+        token_ids, loss_start = said.prompt_token_ids + said.token_ids, len(said.prompt_token_ids)
+        behaviour = None if said.logprobs is None else math.fsum(said.logprobs)
+        examples.append(Example(trace_id, token_ids, loss_start, weight, behaviour))
     return examples

@@ -6,20 +6,27 @@ Everything random follows from the seed, so on a CPU the same examples give the 
 
 import json
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iterdeploy.config import ModelConfig, TrainingConfig, UserError
 from iterdeploy.models.loading import Loaded, load
-from iterdeploy.training.batching import collate, length_buckets
-from iterdeploy.training.objective import token_logprobs, weighted_nll
+from iterdeploy.training.batching import Batch, collate, length_buckets, length_buckets_in_order
+from iterdeploy.training.objective import effective_sample_size, importance_ratios, token_logprobs, weighted_nll
 from iterdeploy.types import Example, Policy, content_hash
+
+if TYPE_CHECKING:
+    import torch
 
 Progress = Callable[[int, int], None]
 """Called with (tokens trained, tokens in all)."""
+
+Correction = Callable[["torch.Tensor"], "torch.Tensor"]
+"""From importance ratios to the factors that weights are multiplied with, (B,) both."""
 
 
 class TrainingError(UserError):
@@ -58,6 +65,7 @@ class Trainer:
         # From a policy that is an adapter, that adapter is trained on: there is only ever one over the base model.
         model: Any = self._with_lora(here.model) if lora and not start.adapter else here.model
         train, held = split_validation(pool.examples, self._config.validation_share)
+        self._check_behaviour(train)
         batches = self._batches(train)
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimiser = torch.optim.AdamW(parameters, lr=self._config.learning_rate, weight_decay=self._config.weight_decay)
@@ -66,17 +74,19 @@ class Trainer:
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimiser, lambda step: min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
         )
-        total = sum(len(example.token_ids) for example in train) * self._config.epochs
+        total = sum(len(train[i].token_ids) for epoch in batches for batch in epoch for i in batch)
         done = 0
         log: list[dict[str, float]] = []
+        importance: list[dict[str, float]] = []
         validation = [self._loss(model, here, held)]
         progress(0, total)
         for epoch in batches:
+            correction = self._correction(model, here, train, importance) if self._importance else None
             model.train()
             for batch in epoch:
                 rows = [train[i] for i in batch]
-                loss = self._step_loss(model, here, rows)
-                loss.backward()
+                loss = self._step_loss(model, here, rows, correction)
+                loss.backward()  # type: ignore[no-untyped-call]
                 norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
                 optimiser.step()
                 schedule.step()
@@ -103,44 +113,96 @@ class Trainer:
             "first_loss": log[0]["loss"],
             "last_loss": log[-1]["loss"],
             "validation_loss": validation,
+            "importance": importance,
             "seconds": time.perf_counter() - began,
             "log": log,
         }
         (out / "training.json").write_text(json.dumps(report) + "\n", encoding="utf-8")
 
+    @property
+    def _importance(self) -> bool:
+        return self._config.objective.startswith("iw_")
+
+    def _check_behaviour(self, train: Sequence[Example]) -> None:
+        unknown = sum(example.behaviour_logprob is None for example in train)
+        if self._importance and unknown:
+            raise TrainingError(
+                f'training.objective = "{self._config.objective}" needs the log-probabilities with which traces were '
+                f"sampled, but {unknown} of {len(train)} have none: use a server that returns them, or set "
+                'training.objective = "sft"'
+            )
+
     def _batches(self, train: Sequence[Example]) -> list[list[list[int]]]:
-        """Batches of indices, by epoch."""
+        """Batches of indices, by epoch: `epochs` passes, or as many as `steps` need, the last one cut short."""
         import numpy as np
 
         lengths = [len(example.token_ids) for example in train]
-        return [
-            length_buckets(lengths, self._config.tokens_per_batch, np.random.default_rng([self._seed, epoch]))
-            for epoch in range(self._config.epochs)
-        ]
+        batches: list[list[list[int]]] = []
+        most = self._config.steps or sys.maxsize
+        while (done := sum(map(len, batches))) < most and (self._config.steps or len(batches) < self._config.epochs):
+            rng = np.random.default_rng([self._seed, len(batches)])
+            batches.append(length_buckets(lengths, self._config.tokens_per_batch, rng)[: most - done])
+        return batches
 
-    def _step_loss(self, model: Any, here: Loaded, rows: Sequence[Example]) -> Any:
-        """Weighted negative log-likelihood per token of the batch, a scalar tensor."""
+    def _correction(
+        self, model: Any, here: Loaded, train: Sequence[Example], log: list[dict[str, float]]
+    ) -> Correction:
+        """How this epoch's importance ratios are tamed, from those of all traces now, which are logged."""
         import torch
 
-        batch = collate(rows, here.pad_id)
-        mask = batch.loss_mask.to(here.device)
+        model.eval()
+        tokens = sum(len(example.token_ids) - example.loss_start for example in train)
+        with torch.no_grad():
+            batches = length_buckets_in_order(train, self._config.tokens_per_batch)
+            ratios = torch.cat([self._ratios(model, here, rows) for rows in batches]).double()
+        mean, most = float(ratios.mean()), self._config.importance_clip
+        log.append(
+            {
+                "mean_ratio": mean,
+                "effective_sample_size": effective_sample_size(ratios),
+                "clipped_share": float((ratios > most).double().mean()),
+                "gap": float(ratios.log().abs().sum()) / tokens,
+            }
+        )
+        if self._config.importance == "clipped":
+            return lambda ratios: ratios.clamp(max=most)
+        return lambda ratios: ratios / mean
+
+    def _ratios(self, model: Any, here: Loaded, rows: Sequence[Example]) -> "torch.Tensor":
+        batch = collate(rows, here.pad_id).to(here.device)
+        return importance_ratios(self._logprobs(model, here, batch), batch.loss_mask, batch.behaviour)
+
+    def _step_loss(
+        self, model: Any, here: Loaded, rows: Sequence[Example], correction: Correction | None = None
+    ) -> "torch.Tensor":
+        """Weighted negative log-likelihood per token of the batch, a scalar tensor."""
+        batch = collate(rows, here.pad_id).to(here.device)
+        logprobs = self._logprobs(model, here, batch)
+        weights = batch.weights
+        if correction is not None:
+            weights = weights * correction(importance_ratios(logprobs, batch.loss_mask, batch.behaviour))
+        return weighted_nll(logprobs, batch.loss_mask, weights, float(batch.loss_mask.sum()))
+
+    def _logprobs(self, model: Any, here: Loaded, batch: Batch) -> "torch.Tensor":
+        """log p of every token of the batch, (B, T)."""
+        import torch
+
         with torch.autocast(here.device, dtype=torch.bfloat16, enabled=self._config.bf16):
-            logits = model(
-                input_ids=batch.ids.to(here.device), attention_mask=batch.attention.to(here.device), use_cache=False
-            ).logits
-        logprobs = token_logprobs(logits, batch.ids.to(here.device))
-        return weighted_nll(logprobs, mask, batch.weights.to(here.device), float(mask.sum()))
+            logits = model(input_ids=batch.ids, attention_mask=batch.attention, use_cache=False).logits
+        return token_logprobs(logits, batch.ids)
 
     def _loss(self, model: Any, here: Loaded, rows: Sequence[Example]) -> float | None:
-        """Mean loss per token over `rows`, without dropout; None without rows."""
+        """Mean loss per token over those `rows` that are reinforced, each counted once, without dropout; None without
+        any."""
         import torch
 
-        if not rows:
+        rewarded = [replace(row, weight=1.0) for row in rows if row.weight > 0]
+        if not rewarded:
             return None
         model.eval()
         total = tokens = 0.0
         with torch.no_grad():
-            for batch in length_buckets_in_order(rows, self._config.tokens_per_batch):
+            for batch in length_buckets_in_order(rewarded, self._config.tokens_per_batch):
                 count = float(sum(len(row.token_ids) - row.loss_start for row in batch))
                 total += float(self._step_loss(model, here, batch)) * count
                 tokens += count
@@ -170,16 +232,6 @@ def _finite(loss: float) -> float:
     if not math.isfinite(loss):
         raise TrainingError(f"training diverged (its loss is {loss}): lower training.learning_rate")
     return loss
-
-
-def length_buckets_in_order(rows: Sequence[Example], tokens: int) -> list[list[Example]]:
-    """The rows by length in batches of at most `tokens` padded tokens."""
-    batches: list[list[Example]] = []
-    for row in sorted(rows, key=lambda row: len(row.token_ids)):
-        if not batches or len(row.token_ids) * (len(batches[-1]) + 1) > tokens:
-            batches.append([])
-        batches[-1].append(row)
-    return batches
 
 
 def split_validation(examples: Sequence[Example], share: float) -> tuple[list[Example], list[Example]]:
