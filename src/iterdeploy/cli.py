@@ -64,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     run = command("run", "run", "start a run, or continue it if it exists with the same configuration")
     run.add_argument("config", metavar="CONFIG", help="a TOML file, or the name of a packaged configuration")
     run.add_argument("--name", help="the run's name (default: the configuration's)")
+    run.add_argument(
+        "--seeds", type=int, metavar="N", help="N runs, one after another, with the seeds S, S + 1, ...: NAME-S, ..."
+    )
     run.add_argument("--dry-run", action="store_true", help="check everything and say what would be done")
     run.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as training.epochs=3"

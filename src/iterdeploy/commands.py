@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,21 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_config(path, arguments.set)
     if arguments.dry_run:
         return _dry_run(config)
-    return _run(config, arguments.runs_dir / _checked_name(arguments.name or path.stem))
+    name = _checked_name(arguments.name or path.stem)
+    if arguments.seeds is None:
+        return _run(config, arguments.runs_dir / name)
+    return _run_seeds(config, arguments.runs_dir, name, arguments.seeds)
+
+
+def _run_seeds(config: RunConfig, runs_dir: Path, name: str, count: int) -> int:
+    """One run for each of `count` seeds, the configuration's first; called again, it goes on where it stopped."""
+    if count < 1:
+        raise ConfigError(f"--seeds: at least one run is needed, not {count}")
+    seeds = range(config.seed, config.seed + count)
+    ends = [_run(config.model_copy(update={"seed": seed}), runs_dir / f"{name}-{seed}") for seed in seeds]
+    names = [f"{name}-{seed}" for seed in seeds]
+    print("compare them with:", shlex.join(["iterdeploy", "compare", *names, "--runs-dir", str(runs_dir)]))
+    return max(ends)
 
 
 def resume(arguments: argparse.Namespace) -> int:
