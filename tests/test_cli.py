@@ -40,6 +40,7 @@ def test_status_json_has_the_promised_shape(run_cli: Cli, finished: Path) -> Non
             else:
                 assert told["mean_plan"] is None and told["longest_plan"] is None
         assert set(entry["verdicts"]) == VERDICTS and sum(entry["verdicts"].values()) == TINY_ANSWERS
+        assert set(entry["diversity"]) == {"deployed", "held_out"} and entry["drift"]["logprob_gap"] < 1e-4
         assert set(entry["seconds"]) == {"sampling", "validation", "training", "other"}
         assert all(spent >= 0 for spent in entry["seconds"].values()) and entry["seconds"]["sampling"] > 0
     assert [entry["seconds"]["training"] > 0 for entry in status["generations"]] == [True, True, False]

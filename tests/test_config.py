@@ -30,7 +30,7 @@ Write = Callable[..., Path]
         ("tasks.deploid", 5),
         ("training.lr", 0.1),
         ("sampling.top_k", 50),
-        ("model.trust_remote_code", True),
+        ("model.revision", "main"),
     ],
 )
 def test_an_unknown_key_is_refused_by_name(tiny_config: Write, key: str, value: object) -> None:

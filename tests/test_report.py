@@ -4,9 +4,12 @@ import json
 import re
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from hashlib import sha256
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +18,21 @@ import pytest
 from iterdeploy.config import RunConfig, check
 from iterdeploy.curate import compose, make_pool
 from iterdeploy.evaluate import as_json, measure
-from iterdeploy.report import write_report
+from iterdeploy.report import write_figures, write_report
 from iterdeploy.report.contents import read
-from iterdeploy.report.figures import coverage_figure_svg, evenly
+from iterdeploy.report.counts import solved
+from iterdeploy.report.figure import Figure
 from iterdeploy.report.markup import text
+from iterdeploy.report.sections import figures
 from iterdeploy.report.svg import PALETTE
-from iterdeploy.report.tables import NOTHING
-from iterdeploy.report.traces import LONGEST_TEXT, traces
+from iterdeploy.report.tables import NOTHING, Link
+from iterdeploy.report.training_figures import evenly
 from iterdeploy.report.verdict import Claim, outcome, state_sentence
 from iterdeploy.run_dir import RunDir
 from iterdeploy.store import trace_id
 from iterdeploy.types import Completion, Sampling, Split, Status, Task, Trace, Verdict
 
+DOMAINS = ("blocksworld",)
 HOSTILE = (
     "\n</pre><script src='https://example.org/x.js'></script>\x1b[31m\x00&amp;\u202egnp.exe\u200b<img src=x onerror=y>"
 )
@@ -43,16 +49,16 @@ def run_config(generations: int, description: str = "") -> RunConfig:
     return check(RunConfig, values, [], "test")
 
 
-def task(split: Split, index: int) -> Task:
+def task(split: Split, index: int, domain: str = "blocksworld") -> Task:
     return Task(
-        f"{split.value}-{index:04}", "blocksworld", 3 + index % 4, split, f"goal {index} ?", {"problem": "(define)"}
+        f"{domain}-{split.value}-{index:04}", domain, 3 + index % 4, split, f"goal {index} ?", {"problem": "(define)"}
     )
 
 
 def trace(one: Task, generation: int, status: Status, steps: int, answer: str) -> Trace:
     completion = Completion(answer, (5, 6), (7, 8, 9, 0), None, "stop", 2)
     plan = (("pick-up", "b1"),) * steps
-    reason = "" if status is Status.VALID else f"step 1: <{status}> & more"
+    reason = "" if status is Status.VALID else f"step {steps} (pick-up b{steps}): <{status}> & more"
     return Trace(
         id=trace_id(one.id, generation, 0, f"policy-{generation}", completion),
         task_id=one.id,
@@ -69,14 +75,15 @@ def trace(one: Task, generation: int, status: Status, steps: int, answer: str) -
     )
 
 
-def generation_traces(generation: int, solved: int, tasks: int, splits: Sequence[Split], answer: str) -> list[Trace]:
-    """`solved` of the `tasks` of each split are valid, all others invalid but one, which is unparseable."""
+def generation_traces(
+    generation: int, solved: int, tasks: int, splits: Sequence[Split], answer: str, domains: Sequence[str] = DOMAINS
+) -> list[Trace]:
+    """`solved` of the `tasks` of each split and domain are valid, all others invalid but one, which is unparseable."""
     out = []
-    for split in splits:
-        for index in range(tasks):
-            failed = Status.UNPARSEABLE if index == tasks - 1 else Status.INVALID
-            status = Status.VALID if index < solved else failed
-            out.append(trace(task(split, index), generation, status, 4 + index % (5 + 2 * generation), answer))
+    for split, domain, index in product(splits, domains, range(tasks)):
+        failed = Status.UNPARSEABLE if index == tasks - 1 else Status.INVALID
+        status = Status.VALID if index < solved else failed
+        out.append(trace(task(split, index, domain), generation, status, 4 + index % (5 + 2 * generation), answer))
     return out
 
 
@@ -89,21 +96,24 @@ def make_run(
     splits: Sequence[Split] = tuple(Split),
     answer: str = "a plan",
     description: str = "",
+    domains: Sequence[str] = DOMAINS,
+    **changes: Any,
 ) -> RunDir:
     """The folder of a run in which each generation of `solved` was measured; open, as it is while a run goes on."""
-    config = run_config(len(solved) - 1 if generations is None else generations, description)
+    config = run_config(len(solved) - 1 if generations is None else generations, description).model_copy(update=changes)
     run_dir = RunDir.open(path, config, ["iterdeploy", "run", "made up.toml"])
-    everyone = {one.id: one for split in splits for one in (task(split, index) for index in range(tasks))}
+    everyone = {one.id: one for one in (task(*made) for made in product(splits, range(tasks), domains))}
     curation = compose(["valid", "best_per_task"])
     for generation, count in enumerate(solved):
-        traces = generation_traces(generation, count, tasks, splits, answer)
+        traces = generation_traces(generation, count, tasks, splits, answer, domains)
         run_dir.store.add(everyone, traces, {(generation, "sampling"): 12.5, (generation, "training"): 3.25})
         stage = run_dir.generation(generation)
         stage.json("metrics.json", lambda traces=traces: as_json(measure(traces)))
         if generation < config.generations:
             deployed = list(run_dir.store.traces(up_to=generation, split=Split.DEPLOYED))
             stage.json("curated.json", lambda deployed=deployed: asdict(make_pool(curation, deployed)))
-            report = {"first_loss": 0.5, "last_loss": 0.0625, "validation_loss": [0.75, 0.125]}
+            report = {"first_loss": 0.5, "last_loss": 0.0625, "validation_loss": [0.75, 0.125], "examples": count}
+            report |= {"steps": 20, "log": [{"loss": 0.5 / step} for step in range(1, 21)], "tokens": 640}
             stage.folder("policy", lambda out, report=report: (out / "training.json").write_text(json.dumps(report)))
     return run_dir
 
@@ -132,6 +142,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def html(finished: Path) -> str:
     return (finished / "report.html").read_text(encoding="utf-8")
+
+
+def drawn(path: Path) -> list[Figure]:
+    run_dir = RunDir.read(path)
+    found = figures(read(run_dir))
+    run_dir.close()
+    return found
 
 
 class Reader(HTMLParser):
@@ -168,7 +185,7 @@ class Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.words.append(data)
-        if self.open and self.open[-1] in ("td", "th"):
+        if {"td", "th"} & set(self.open):
             self.cells[-1][-1] += data
 
     @property
@@ -179,22 +196,32 @@ class Reader(HTMLParser):
 def test_the_file_needs_nothing_else(html: str) -> None:
     reader = Reader(html)
     assert not reader.open
-    assert {"script", "link", "iframe", "img", "object", "image", "foreignobject"}.isdisjoint(reader.elements)
+    assert {"link", "iframe", "img", "object", "image", "foreignobject"}.isdisjoint(reader.elements)
     fetched = {"src", "href", "xlink:href", "srcset", "action", "data", "poster", "background"}
     assert all(value.startswith("#") for _, name, value in reader.attributes if name in fetched)
     assert not [name for _, name, _ in reader.attributes if name.startswith("on")]
-    assert "http:" not in html and "https:" not in html and "@import" not in html
-    assert set(re.findall(r"url\(([^)]*)", html)) <= {
+    page = html[: html.index('<script type="module"')]  # what a script may fetch is forbidden by the policy
+    assert "http:" not in page and "https:" not in page and "@import" not in page
+    assert set(re.findall(r"url\(([^)]*)", page)) <= {
         f"#{value}" for _, name, value in reader.attributes if name == "id"
     }
-    assert "default-src 'none'" in html
+
+
+def test_the_policy_allows_the_scripts_of_the_file_and_nothing_else(html: str) -> None:
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', html)
+    scripts = re.findall(r'<script type="module">(.*?)</script>', html, flags=re.DOTALL)
+    hashes = [f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts]
+    told = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert told["default-src"] == "'none'" and told["script-src"].split() == hashes and hashes
+    assert "connect-src" not in told  # so default-src counts
 
 
 def test_ids_are_unique_and_every_reference_has_its_target(html: str) -> None:
     reader = Reader(html)
     ids = [value for _, name, value in reader.attributes if name == "id"]
     assert len(ids) == len(set(ids))
-    references = {value[1:] for _, name, value in reader.attributes if name == "xlink:href"}
+    references = {value[1:].partition("?")[0] for _, name, value in reader.attributes if name.endswith("href")}
+    assert {"sizes", "plans", "verdicts", "lineage", "training", "traces", "setting", "numbers"} <= references
     references |= set(re.findall(r"url\(#(\w+)\)", html))
     references |= {value for _, name, value in reader.attributes if name == "aria-labelledby"}
     assert references <= set(ids)
@@ -203,12 +230,28 @@ def test_ids_are_unique_and_every_reference_has_its_target(html: str) -> None:
 def test_every_drawing_is_described_and_has_its_numbers(html: str) -> None:
     reader = Reader(html)
     assert ("html", "lang", "en") in reader.attributes
-    drawings = reader.elements.count("svg")
-    assert drawings == 2 * reader.elements.count("figure") == 10
-    assert (
-        len([value for tag, name, value in reader.attributes if tag == "svg" and name == "aria-label" and value]) == 10
-    )
-    assert reader.elements.count("table") == 5 + 1
+    names = [value for tag, name, value in reader.attributes if tag == "figure" and name == "id"]
+    assert names == [
+        f"figure-{name}"
+        for name in ("coverage", "by-size", "plan-lengths", "longest-plan", "reasoning-tokens", "verdicts", "lineage",
+                     "pools", "training-loss", "cost")
+    ]  # fmt: skip
+    assert reader.elements.count("svg") == 2 * len(names)
+    labels = [value for tag, name, value in reader.attributes if tag == "svg" and name == "aria-label"]
+    assert len(labels) == 2 * len(names) and all(labels)
+    assert reader.elements.count("table") == len(names) + 2  # reasons, and all numbers
+
+
+def test_a_number_leads_to_its_traces(finished: Path) -> None:
+    found = {one.name: one for one in drawn(finished)}
+    cells = [cell for group in found["verdicts"].table.groups for row in group.rows for cell in row]
+    assert Link("40 (50.0%)", "#traces?generation=1&verdict=valid") in cells
+    cells = [cell for group in found["by-size"].table.groups for row in group.rows for cell in row]
+    targets = [cell.target for cell in cells if isinstance(cell, Link)]
+    assert "#traces?generation=2&split=held_out&domain=blocksworld&size=5" in targets
+    cells = [cell for group in found["pools"].table.groups for row in group.rows for cell in row]
+    assert Link("7", "#traces?generation=0&pool=2") in cells and Link("20", "#traces?pool=2") in cells
+    assert 'href="#traces?generation=0&amp;pool=2"' in found["lineage"].drawing(540)
 
 
 def test_the_figures_take_their_colours_from_the_style(html: str) -> None:
@@ -240,8 +283,8 @@ def test_the_tables_hold_the_numbers(html: str) -> None:
     assert ("training loss, last step", NOTHING, "0.0625", "0.0625") in rows
     assert ("validation loss after", NOTHING, "0.1250", "0.1250") in rows
     assert ("sampling", "12.5", "12.5", "12.5") in rows
-    assert ("generation", "size 3", "size 4", "size 5", "size 6") in rows
-    assert ("1", "50.0%", "50.0%", "50.0%", "50.0%") in rows
+    assert ("size", "tasks", "generation 0", "generation 1", "generation 2") in rows
+    assert ("3", "10", "20.0% (5.7 to 51.0%)", "50.0% (23.7 to 76.3%)", "80.0% (49.0 to 94.3%)") in rows
     assert ("pool that trains", "from generation 0", "from generation 1", "traces") in rows
     assert ("generation 2", "7", "13", "20") in rows  # a shorter plan displaced one
     assert ("steps", "generation 0", "generation 1", "generation 2") in rows and ("10", "0", "2", "3") in rows
@@ -326,39 +369,31 @@ def test_the_run_writes_its_own_report_before_it_lets_go_of_its_folder(tmp_path:
 
 def test_a_run_without_held_out_tasks(tmp_path: Path) -> None:
     reader = Reader(report_of(tmp_path / "run", [8, 20], splits=[Split.DEPLOYED]))
-    assert "There are no held-out tasks" in reader.prose and reader.elements.count("figure") == 3
+    assert "There are no held-out tasks" in reader.prose and reader.elements.count("figure") == 10
     assert "Deployed tasks" in reader.prose and not [row for row in reader.cells if row == ["Held-out tasks"]]
 
 
 def test_a_run_that_was_interrupted_and_has_no_valid_answer(tmp_path: Path) -> None:
     reader = Reader(report_of(tmp_path / "run", [0], generations=3))
-    assert "generation 0 has a coverage of 0.0%" in reader.prose and reader.elements.count("figure") == 3
+    assert "generation 0 has a coverage of 0.0%" in reader.prose and reader.elements.count("figure") == 6
     assert "it was interrupted, 1 of 4 generations is measured; iterdeploy resume run continues it." in reader.prose
 
 
 def test_hostile_text_is_shown_and_not_obeyed(tmp_path: Path) -> None:
     html = report_of(tmp_path / "run", [8], answer=HOSTILE, description=HOSTILE, generations=0)
     reader = Reader(html)
-    assert {"script", "img"}.isdisjoint(reader.elements) and not reader.open
+    assert "img" not in reader.elements and not reader.open and "example.org/x.js'></script>" not in html
+    assert not [value for tag, name, value in reader.attributes if (tag, name) == ("script", "src")]
     assert not [character for character in html if ord(character) < 32 and character != "\n"]
     assert "\u202e" not in html and "\u200b" not in html
     words = "".join(reader.words)
     assert "\n</pre><script src='https://example.org/x.js'></script>U+001B[31mU+0000&amp;U+202Egnp.exeU+200B<" in words
-    assert "<pre" in html and "\n\n&lt;/pre&gt;" in html  # the browser drops the first of the two line ends
-    assert "step 1: <invalid> & more" in words
+    assert "step (pick-up …): <invalid> & more" in words
 
 
 def test_text_is_what_it_shows() -> None:
     assert text("caf\u00e9 \u2192 \U0001f600\t\n") == "caf\u00e9 \u2192 \U0001f600\t\n"
     assert text("\ud800\r\x7f") == "".join(f'<span class="unseen">{s}</span>' for s in ("U+D800", "U+000D", "U+007F"))
-
-
-def test_a_long_text_is_cut_with_a_remark(tmp_path: Path) -> None:
-    run_dir = make_run(tmp_path / "run", [8], answer="x" * LONGEST_TEXT + "the end")
-    prose = Reader(traces(read(run_dir))).prose
-    run_dir.close()
-    assert "the end" not in prose
-    assert "These are the first 20,000 of 20,007 characters. iterdeploy traces run --generation 0" in prose
 
 
 def test_of_many_generations_some_are_drawn_as_lines() -> None:
@@ -367,36 +402,120 @@ def test_of_many_generations_some_are_drawn_as_lines() -> None:
     assert evenly(range(6), 6) == [0, 1, 2, 3, 4, 5]
 
 
-def test_each_generation_shows_one_trace_of_each_verdict(html: str) -> None:
-    reader = Reader(html)
-    shown = [value for tag, name, value in reader.attributes if tag == "span" and name == "class" and "status" in value]
-    assert shown == ["status valid", "status invalid", "status unparseable"] * 3
-
-
 def test_the_same_folder_gives_the_same_bytes(finished: Path, html: str) -> None:
     run_dir = RunDir.read(finished)
     assert write_report(run_dir).read_text(encoding="utf-8") == html
     run_dir.close()
 
 
-def test_sizes_beyond_pretraining_are_marked_where_the_model_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_known_and_new_sizes_are_kept_apart_where_the_model_says_which_it_knew(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    silent = report_of(tmp_path / "silent", [8, 20])
-    assert "not in pretraining" not in silent
+    assert not [one for one in drawn(finished) if one.name == "reliability-generalisation" or "new" in one.caption]
     (tmp_path / "no-such-model").mkdir()
     (tmp_path / "no-such-model" / "pretraining.json").write_text('{"sizes": [2, 3, 4]}')
-    told = report_of(tmp_path / "told", [8, 20])
-    assert "not in pretraining" in told and "pretraining had sizes 2 to 4" in told
+    found = {one.name: one for one in drawn(finished)}
+    # Task i has size 3 + i % 4 and is solved by generation 0 if i < 8, by generation 2 if i < 30, of 40.
+    rows = [tuple(row) for row in found["reliability-generalisation"].table.groups[0].rows]
+    assert [(row[0], row[1], row[3]) for row in rows] == [
+        ("0", "20.0%", "20.0%"),
+        ("1", "50.0%", "50.0%"),
+        ("2", "80.0%", "70.0%"),
+    ]
+    names = [row[0] for row in found["by-size"].table.groups[0].rows]
+    assert names == ["3", "4", "5 new", "6 new"]
+    assert "pretraining had sizes 2 to 4" in Reader(report_of(tmp_path / "told", [8])).prose
 
 
-def test_the_coverage_figure_as_a_file_of_its_own() -> None:
-    metrics = measured(20, 60, 120)
-    svg = coverage_figure_svg(metrics)
-    assert svg.startswith("<?xml") and "<metadata" not in svg and "var(--" not in svg
-    assert "60.0%" in svg and ">held-out tasks</text>" in svg and "fill: #ffffff" in svg
-    assert outcome(metrics).sentence in svg
+def test_the_interval_of_some_tasks_is_that_of_all_when_they_are_all(finished: Path) -> None:
+    run_dir = RunDir.read(finished)
+    counts, metrics = read(run_dir).counts, run_dir.metrics()
+    run_dir.close()
+    for one, split in product(metrics, ("held_out", "deployed")):
+        found = solved(counts.tasks[one["generation"], split])
+        assert found is not None
+        assert [found.value, found.low, found.high] == pytest.approx([one[split]["coverage"], *one[split]["interval"]])
+
+
+def test_reasons_are_counted_by_kind(html: str) -> None:
+    rows = [tuple(row) for row in Reader(html).cells]
+    # 80 answers a generation; of each split 40 - solved fail, one of them unparseable
+    assert ("step (pick-up …): <invalid> & more", "77.5%", "47.5%", "22.5%") in rows
+    assert ("step (pick-up …): <unparseable> & more", "2.5%", "2.5%", "2.5%") in rows
+
+
+def test_the_lineage_is_that_of_the_pools(finished: Path) -> None:
+    table = next(one for one in drawn(finished) if one.name == "lineage").table
+    rows = [[cell.text if isinstance(cell, Link) else cell for cell in row] for row in table.groups[0].rows]
+    run_dir = RunDir.read(finished)
+    pools = [run_dir.pool(generation) for generation in (0, 1)]
+    run_dir.close()
+    edges = [(f"generation {o}", f"generation {g}", str(n)) for g, pool in enumerate(pools, 1) if pool
+             for o, n in pool["by_generation"].items()]  # fmt: skip
+    assert [tuple(row[:3]) for row in rows] == edges and len(edges) == 3
+    assert {row[3] for row in rows} == {"generation 0"}  # as configured, each from the base model
+
+
+def test_runs_of_several_domains_mix_none_of_them(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", [8, 20], domains=["ferry", "miconic"]).close()
+    found = {one.name: one for one in drawn(tmp_path / "run")}
+    assert {"by-domain", "by-size-ferry", "by-size-miconic", "plan-lengths-ferry", "plan-lengths-miconic"} <= {*found}
+    assert not {"by-size", "plan-lengths"} & {*found}
+    rows = found["by-domain"].table.groups[0].rows
+    assert (
+        [row[0] for row in rows] == ["ferry", "miconic"] and "20.0%" in str(rows[0][1]) and "50.0%" in str(rows[1][2])
+    )
+    (size_3, *_) = found["by-size-ferry"].table.groups[0].rows
+    assert size_3[1] == "10"  # of this domain alone
+    run_dir = RunDir.read(tmp_path / "run")
+    prose = Reader(write_report(run_dir).read_text(encoding="utf-8")).prose
+    run_dir.close()
+    assert "Plans of different domains cannot be compared" in prose
+
+
+def test_diversity_is_shown_where_it_was_measured(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", [8, 20, 30]).close()
+    for generation in range(3):
+        path = tmp_path / "run" / f"generation-{generation}" / "metrics.json"
+        nats = {"per_token": {"value": 0.5 - 0.125 * generation, "error": 0.01}, "per_answer": None}
+        told = {"samples_per_task": 2, "distinct_plans": 1.5, "entropy": nats, "lost": 0.25 if generation else None}
+        told["identical_to_pool"] = 0.125 if generation else None
+        metrics = json.loads(path.read_text()) | {"diversity": {"deployed": told, "held_out": None}}
+        metrics |= {"drift": {"kl": nats, "logprob_gap": 2e-6}}
+        path.write_text(json.dumps(metrics))
+    found = {one.name: one for one in drawn(tmp_path / "run")}
+    assert {"entropy", "distinct-plans", "copies", "drift", "lost"} <= {*found}
+    assert [list(row) for row in found["entropy"].table.groups[0].rows][2] == ["2", "0.250", "0.230 to 0.270"]
+    assert [list(row) for row in found["copies"].table.groups[0].rows] == [["1", "12.5%"], ["2", "12.5%"]]
+
+
+def test_every_figure_becomes_files_for_a_paper(finished: Path, tmp_path: Path) -> None:
+    from pypdf import PdfReader
+
+    run_dir = RunDir.read(finished)
+    written = write_figures(run_dir, tmp_path / "figures")
+    run_dir.close()
+    made = drawn(finished)
+    names = {one.name for one in made}
+    assert {path.name for path in written} == {
+        f"{name}{width}.{form}" for name in names for width in ("", "-wide") for form in ("svg", "pdf")
+    }
+    for name, content in made[0].files().items():
+        assert (tmp_path / "figures" / name).read_bytes() == content  # the same bytes every time
+    for ending, inches in (("", 3.3), ("-wide", 6.8)):
+        (page,) = PdfReader(tmp_path / "figures" / f"coverage{ending}.pdf").pages
+        assert float(page.mediabox.width) == pytest.approx(72 * inches)
+        assert "held-out tasks" in page.extract_text() and "75.0%" in page.extract_text()
+        fonts = [font.get_object() for font in page["/Resources"]["/Font"].values()]  # type: ignore[index]
+        assert fonts and all("/FontFile2" in _descriptor(font) for font in fonts)
+        svg = (tmp_path / "figures" / f"coverage{ending}.svg").read_text(encoding="utf-8")
+        assert f'width="{72 * inches:.6g}pt"' in svg and "fill: #ffffff" in svg
+        assert "<text" not in svg and "var(--" not in svg and "#traces" not in svg
+
+
+def _descriptor(font: Any) -> Any:
+    return font["/DescendantFonts"][0]["/FontDescriptor"] if "/DescendantFonts" in font else font["/FontDescriptor"]
 
 
 def test_drawing_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:

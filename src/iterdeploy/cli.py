@@ -21,7 +21,16 @@ EXAMPLES = """examples:
 """
 
 
-MODULES = {"validate": "validate_command", "tasks_make": "tasks_command", "tasks_show": "tasks_command"}
+MODULES = {
+    "audit": "audit_command",
+    "export": "export_command",
+    "compare": "compare_command",
+    "validate": "validate_command",
+    "tasks_make": "tasks_command",
+    "tasks_show": "tasks_command",
+    "theory": "theory_command",
+    "view": "view_command",
+}
 """Function -> module, where that is not `commands`: these import little."""
 
 
@@ -37,11 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except Exception as error:
         from iterdeploy.failures import explain
+        from iterdeploy.keys import without_keys
 
         explanation = explain(error)
         if explanation is None:
             raise
-        print(f"iterdeploy: {explanation}", file=sys.stderr)
+        print(f"iterdeploy: {without_keys(explanation)}", file=sys.stderr)
         return 2
 
 
@@ -68,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
         "--seeds", type=int, metavar="N", help="N runs, one after another, with the seeds S, S + 1, ...: NAME-S, ..."
     )
     run.add_argument("--dry-run", action="store_true", help="check everything and say what would be done")
+    run.add_argument("--gpu", metavar="NAME", help="with --dry-run: estimate the hours on h100, a100, 4090, ...")
+    run.add_argument(
+        "--answer-tokens",
+        type=int,
+        metavar="N",
+        help="with --dry-run: mean length of an answer to reckon with (default: half of sampling.max_new_tokens)",
+    )
     run.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as training.epochs=3"
     )
@@ -84,7 +101,25 @@ def _parser() -> argparse.ArgumentParser:
 
     report = command("report", "report", "write a run's report.html")
     _add_run(report)
+    _add_figures(report)
     _add_runs_dir(report)
+
+    compare = command(
+        "compare", "compare", "write a page that shows runs side by side; seeds of one configuration as one"
+    )
+    compare.add_argument("runs", metavar="RUN", nargs="+", help="the runs' names")
+    compare.add_argument(
+        "--out", type=Path, metavar="FILE", help="the page (default: compare.html in the runs' folder)"
+    )
+    _add_figures(compare)
+    _add_json(compare)
+    _add_runs_dir(compare)
+
+    view = command("view", "view", "serve a run's report from its store, while it goes on and whatever its size")
+    _add_run(view)
+    view.add_argument("--host", default="127.0.0.1", metavar="H", help="where to serve (default: to this machine only)")
+    view.add_argument("--port", type=_port, default=8765, metavar="P", help="port to serve at (default: 8765; 0: any)")
+    _add_runs_dir(view)
 
     traces = command("traces", "traces", "print a run's traces")
     _add_run(traces)
@@ -94,6 +129,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_json(traces, "one JSON object a line, with prompt, text and verdict")
     _add_runs_dir(traces)
+
+    audit = command("audit", "audit", "show what a run's curation rewards, and whether the model comes to do it")
+    _add_run(audit)
+    audit.add_argument("--against", metavar="RUN2", help="another run, to say which coefficients differ")
+    audit.add_argument("--features", type=Path, metavar="FILE", help="a Python file with features of your own")
+    _add_json(audit)
+    _add_runs_dir(audit)
+
+    theory = command("theory", "theory", "measure how much of a run's fine-tuning is REINFORCE")
+    _add_run(theory)
+    theory.add_argument("--generation", type=int, metavar="G", help="whose pool (default: the last that trained)")
+    theory.add_argument(
+        "--traces", type=int, default=400, metavar="N", help="look at about so many traces of it (default: 400)"
+    )
+    _add_json(theory, "print what was written to RUN/theory.json of this generation")
+    _add_runs_dir(theory)
 
     validate = command(
         "validate", "validate", "judge a plan file: exit status 0 valid, 1 invalid, 2 it could not be judged"
@@ -130,6 +181,19 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--obfuscate", action="store_true", help="as tasks.obfuscate: under random names")
     show.add_argument("--pddl", action="store_true", help="print the PDDL of domain and task instead")
 
+    export = command("export", "export", "write a generation's model, or the traces, as a folder for other programs")
+    _add_run(export)
+    what = export.add_mutually_exclusive_group(required=True)
+    what.add_argument("--generation", type=int, metavar="G", help="the model of this generation")
+    what.add_argument("--traces", action="store_true", help="all traces, as JSONL and Parquet that `datasets` reads")
+    export.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder to make")
+    export.add_argument("--merge", action="store_true", help="an adapter merged into its base model: full weights")
+    export.add_argument(
+        "--base", metavar="OWNER/NAME", help="what the Hugging Face Hub calls the base model (default: its folder)"
+    )
+    export.add_argument("--push", metavar="OWNER/NAME", help="then upload it to the Hub, as a private repository")
+    _add_runs_dir(export)
+
     pretrain = command("pretrain", "pretrain", "make an embedded base model from synthetic demonstrations")
     pretrain.add_argument("config", metavar="CONFIG", help="a TOML file, or the name of a packaged configuration")
     pretrain.add_argument("--out", type=Path, metavar="DIR", help="work folder (default: pretrained/NAME)")
@@ -141,12 +205,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 0 to 65535")
+    return int(text)
+
+
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="the run's name")
 
 
 def _add_runs_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept")
+
+
+def _add_figures(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--figures",
+        type=Path,
+        metavar="DIR",
+        help="also write every figure as SVG and PDF for a paper, 3.3 and 6.8 inches wide",
+    )
 
 
 def _add_json(parser: argparse.ArgumentParser, help_text: str = "print JSON") -> None:

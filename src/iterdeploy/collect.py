@@ -1,15 +1,17 @@
 """Samples and validates what a generation still owes. A key that is in the store is never sampled again.
 
 Batches are cut from the whole list of requests, ordered by prompt length, before looking at what the store holds, and
-each is written in one transaction. So a resumed run draws the same batches with the same seeds as one that was never
-interrupted.
+each is written in one transaction as soon as it is whole. So a resumed run draws the same batches with the same seeds
+as one that was never interrupted.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from iterdeploy.agreement import shown_to_be
 from iterdeploy.parts import Parts
 from iterdeploy.progress import Display
+from iterdeploy.samplers import Asked
 from iterdeploy.store import TraceStore, trace_id
 from iterdeploy.types import Completion, Policy, Sampling, Task, Trace, Verdict, content_hash
 
@@ -38,21 +40,21 @@ def collect(
     ]
     if not owed:
         return
-    clock, in_all = parts.clock, len(requests)
+    clock, in_all, seed = parts.clock, len(requests), parts.config.seed
     reached = in_all - sum(map(len, owed))
     title = f"generation {generation}"
+    asked = [Asked([one.task.prompt for one in batch], _seed(seed, generation, batch)) for batch in owed]
     with (
         clock.activity("sampling"),
-        parts.sampler(policy) as sampler,
+        shown_to_be(policy, parts.sampler(policy), asked[0].prompts, parts, store) as sampler,
         display.bar(f"{title}: sampling", "answers") as sampled,
         display.bar(f"{title}: validation", "plans") as validated,
     ):
         sampled(reached, in_all)
         validated(reached, in_all)
-        for batch in owed:
+        for answered in sampler.answers(asked):
+            batch, completions = owed[answered.index], answered.completions
             reached += len(batch)
-            prompts = [request.task.prompt for request in batch]
-            completions = sampler.sample(prompts, _seed(parts.config.seed, generation, batch))
             sampled(reached, in_all)
             with clock.activity("validation"):
                 verdicts = [
@@ -62,7 +64,7 @@ def collect(
             validated(reached, in_all)
             with clock.activity("other"):
                 traces = [
-                    _trace(request, generation, policy, parts, completion, verdict)
+                    _trace(request, generation, policy, parts, sampler.source, completion, verdict)
                     for request, completion, verdict in zip(batch, completions, verdicts, strict=True)
                 ]
                 store.add({request.task.id: request.task for request in batch}, traces, clock.take())
@@ -81,7 +83,13 @@ def _seed(run_seed: int, generation: int, batch: Sequence[Request]) -> int:
 
 
 def _trace(
-    request: Request, generation: int, policy: Policy, parts: Parts, completion: Completion, verdict: Verdict
+    request: Request,
+    generation: int,
+    policy: Policy,
+    parts: Parts,
+    source: str,
+    completion: Completion,
+    verdict: Verdict,
 ) -> Trace:
     config, task = parts.config, request.task
     return Trace(
@@ -96,5 +104,5 @@ def _trace(
         sampling=Sampling(config.sampling.temperature, config.sampling.max_new_tokens, config.model.dtype),
         completion=completion,
         verdict=verdict,
-        source=config.sampling.sampler,
+        source=source,
     )

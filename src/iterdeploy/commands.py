@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import math
 import os
 import shlex
 import sys
@@ -23,7 +22,9 @@ def run(arguments: argparse.Namespace) -> int:
     path = find_config(arguments.config)
     config = load_config(path, arguments.set)
     if arguments.dry_run:
-        return _dry_run(config)
+        from iterdeploy.dry_run_command import dry_run
+
+        return dry_run(config, arguments)
     name = _checked_name(arguments.name or path.stem)
     if arguments.seeds is None:
         return _run(config, arguments.runs_dir / name)
@@ -42,12 +43,14 @@ def _run_seeds(config: RunConfig, runs_dir: Path, name: str, count: int) -> int:
 
 
 def resume(arguments: argparse.Namespace) -> int:
-    path = _run_path(arguments)
+    path = run_path(arguments)
     return _run(load_config(path / "config.toml"), path)
 
 
 def _run(config: RunConfig, path: Path) -> int:
+    from iterdeploy.keys import command_without_keys
     from iterdeploy.loop import run as run_loop
+    from iterdeploy.models.loading import code_files
     from iterdeploy.parts import assemble
     from iterdeploy.progress import Display
     from iterdeploy.report import write_report
@@ -56,7 +59,11 @@ def _run(config: RunConfig, path: Path) -> int:
 
     _quiet()
     parts = assemble(config)
-    run_dir = RunDir.open(path, config, sys.argv)
+    code = code_files(Path(parts.base.base_model)) if config.model.trust_remote_code else None
+    if code is not None:
+        names = ", ".join(code) or "there is none"
+        print(f"iterdeploy: warning: Python code of {config.model.name} may run: {names}", file=sys.stderr)
+    run_dir = RunDir.open(path, config, command_without_keys(sys.argv), code)
     stopped: Stopped | None = None
     try:
         try:
@@ -82,34 +89,8 @@ def _quiet() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
-def _dry_run(config: RunConfig) -> int:
-    from iterdeploy.parts import assemble, prompt_lengths
-
-    parts = assemble(config)
-    deployed, held_out = parts.tasks.deployed(0), parts.tasks.held_out
-    lengths = prompt_lengths(Path(parts.base.base_model), [*deployed, *held_out])
-    answers = len(deployed) * config.sampling.samples + len(held_out) * config.sampling.held_out_samples
-    generations_in_all = config.generations + 1
-    most_tokens = answers * generations_in_all * config.sampling.max_new_tokens
-    lines = {
-        "model": parts.base.base_model,
-        "tasks": f"{len(deployed)} deployed{' per generation' if config.tasks.fresh else ''}, {len(held_out)} held out",
-        "prompts": f"{min(lengths)} to {max(lengths)} tokens",
-        "answers": f"{answers} per generation, {answers * generations_in_all} in {generations_in_all} generations",
-        "tokens to sample": f"at most {most_tokens:,}",
-        "curation": ", then ".join(config.curation.policies),
-        "training": f"{config.training.method}, {config.training.epochs} epochs from {config.training.start_from}",
-        "disk": f"at most about {math.ceil(most_tokens * 8 / 1e6):,} MB of traces",
-    }
-    width = max(map(len, lines))
-    for name, value in lines.items():
-        print(f"{name:<{width}}  {value}")
-    print("The configuration is sound; nothing was loaded, sampled or written.")
-    return 0
-
-
 def status(arguments: argparse.Namespace) -> int:
-    run_dir = RunDir.read(_run_path(arguments))
+    run_dir = RunDir.read(run_path(arguments))
     found = status_of(run_dir)
     run_dir.close()
     if arguments.json:
@@ -118,24 +99,26 @@ def status(arguments: argparse.Namespace) -> int:
     state = found["state"] + (f" (process {found['pid']})" if "pid" in found else "")
     print(f"{found['run']}: {state}" + (f": {found['reason']}" if "reason" in found else ""))
     if found["generations"]:
-        _console().print(table(found["generations"]))
+        console().print(table(found["generations"]))
     return 0
 
 
 def report(arguments: argparse.Namespace) -> int:
-    from iterdeploy.report import write_report
+    from iterdeploy.report import write_figures, write_report
 
-    run_dir = RunDir.read(_run_path(arguments))
+    run_dir = RunDir.read(run_path(arguments))
     if not run_dir.metrics():
         raise RunDirError(f"{run_dir.path}: no generation has been measured yet; run `iterdeploy resume` first")
     print(write_report(run_dir))
+    if arguments.figures:
+        print(f"{len(write_figures(run_dir, arguments.figures))} files of figures in {arguments.figures}")
     return 0
 
 
 def traces(arguments: argparse.Namespace) -> int:
     from iterdeploy.types import Status
 
-    run_dir = RunDir.read(_run_path(arguments))
+    run_dir = RunDir.read(run_path(arguments))
     wanted = Status(arguments.status) if arguments.status else None
     prompts = {task.id: task.prompt for task in run_dir.store.tasks()}
     for trace in run_dir.store.traces(generation=arguments.generation, status=wanted):
@@ -191,14 +174,14 @@ def models(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _console() -> Console:
+def console() -> Console:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 180
     return console
 
 
-def _run_path(arguments: argparse.Namespace) -> Path:
+def run_path(arguments: argparse.Namespace) -> Path:
     path: Path = arguments.runs_dir / _checked_name(arguments.run)
     if not (path / "config.toml").is_file():
         there = sorted(entry.parent.name for entry in arguments.runs_dir.glob("*/config.toml"))

@@ -47,6 +47,12 @@ class ModelConfig(Section):
     threads: int = Field(0, ge=0)
     """PyTorch threads on the CPU; 0: the physical cores."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    trust_remote_code: bool = False
+    """Whether Python code that lies in the model's folder may run, as some models need. The run records that it did."""
+    chat: Literal["auto", "always", "never"] = "auto"
+    """Whether prompts go through the model's chat template; auto: if it has one."""
+    thinking: Literal["default", "on", "off"] = "default"
+    """For chat templates with a switch: `enable_thinking` as it is passed on; default: it is not."""
 
 
 class TasksConfig(Section):
@@ -119,6 +125,8 @@ class ValidationConfig(Section):
 
 class SamplingConfig(Section):
     sampler: str = "transformers"
+    """Where completions come from: "transformers", in this process; "vllm", a server that is started for each sampling
+    phase; "openai", a running server of that protocol (for both see [server])."""
     samples: int = Field(1, gt=0)
     """Samples per deployed task and generation."""
     held_out_samples: int = Field(1, gt=0)
@@ -126,9 +134,41 @@ class SamplingConfig(Section):
     temperature: float = Field(1.0, gt=0)
     max_new_tokens: int = Field(512, gt=0)
     batch_size: int = Field(128, gt=0)
-    """Sequences sampled together; also the unit that is written to the store at once."""
+    """Sequences sampled together; also the unit that is written to the store at once. A server is not held up by the
+    end of a batch: there, small batches only mean that less is lost when a run dies."""
     max_truncated: float = Field(0.9, ge=0, le=1)
     """The run stops when a larger share of a generation's samples is truncated."""
+
+
+class ServerConfig(Section):
+    """For sampling.sampler = "openai" and "vllm". Keys are never written here: they are in an environment variable."""
+
+    address: str = ""
+    """For "openai": where the server is, such as "http://127.0.0.1:8000/v1"; empty: ITERDEPLOY_ADDRESS says it."""
+    model: str = ""
+    """For "openai": the name under which the server has the base model; empty: the first one that it lists."""
+    api: Literal["completions", "chat"] = "completions"
+    """For "openai": "completions" sends token ids and gets what was sampled; "chat" is for servers that offer nothing
+    else: their traces are re-tokenised and have no log-probabilities."""
+    key_variable: str = ""
+    """For "openai": the environment variable that holds the key; empty: ITERDEPLOY_API_KEY, else OPENAI_API_KEY."""
+    concurrency: int = Field(64, gt=0)
+    """Requests that are under way at once."""
+    timeout: float = Field(1800.0, gt=0)
+    """Seconds that one answer, or for "vllm" the start of the server, may take."""
+    retries: int = Field(6, ge=0)
+    """Further tries of a request after a broken connection, a timeout, or status 408, 429 or 5xx."""
+    python: str = ""
+    """For "vllm": the interpreter that has vllm; empty: that of ITERDEPLOY_VLLM_PYTHON, else the one that runs this."""
+    arguments: tuple[str, ...] = Field((), strict=False)
+    """For "vllm": further arguments of its server, such as ["--max-model-len", "32768"]."""
+
+    @field_validator("address")
+    @classmethod
+    def _address_is_one(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s@?#]*)?", value):
+            raise ValueError('an address reads like "http://127.0.0.1:8000/v1", without a key or a password in it')
+        return value.rstrip("/")
 
 
 class CurationConfig(Section):
@@ -154,6 +194,11 @@ class TrainingConfig(Section):
     """Optimiser steps of every training phase, whatever the size of its pool; 0: as many as `epochs` passes take."""
     tokens_per_batch: int = Field(4096, gt=0)
     """Padded tokens of one optimiser step; a trace longer than this is a step of its own, never cut."""
+    rows_per_batch: int = Field(0, ge=0)
+    """Traces of one optimiser step, drawn at random; 0: as many of like length as `tokens_per_batch` holds."""
+    tokens_per_pass: int = Field(0, ge=0)
+    """Padded tokens that a step takes through the model at once, for lack of memory: the gradient is the same.
+    0: `tokens_per_batch`."""
     validation_share: float = Field(0.1, ge=0, lt=1)
     """Share of the pool that is held out of training; its loss is reported."""
     weight_decay: float = Field(0.0, ge=0)
@@ -163,6 +208,45 @@ class TrainingConfig(Section):
     lora_dropout: float = Field(0.05, ge=0, lt=1)
     bf16: bool = True
     """Mixed precision: bfloat16 products, float32 weights."""
+    base_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Under LoRA: precision of the base model's weights, which do not change; the adapter's are float32."""
+    gradient_checkpointing: bool = False
+    """Backward passes compute activations again instead of keeping them: far less memory, a third more time."""
+    checkpoint_minutes: float = Field(10.0, ge=0)
+    """Minutes between the states of training that are saved, from which an interrupted phase goes on."""
+    processes: int = Field(1, gt=0)
+    """Processes that train together, one per GPU, each with its share of every step."""
+
+    @model_validator(mode="after")
+    def _keys_fit_together(self) -> Self:
+        if self.base_dtype != "float32" and self.method != "lora":
+            raise ValueError(
+                f'base_dtype = "{self.base_dtype}" is for weights that stay as they are: set method = "lora", or leave '
+                "base_dtype out"
+            )
+        if 0 < self.rows_per_batch < self.processes:
+            raise ValueError(
+                f"rows_per_batch = {self.rows_per_batch} leaves nothing to do for some of the {self.processes} "
+                "processes: raise it, or set processes = 1"
+            )
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """What a policy's identifier says of its training. Nothing of keys that change nothing, and of those that
+        came later only where they are set, so that a policy keeps its identifier."""
+        values = self.model_dump(mode="json", exclude={"checkpoint_minutes"})
+        later = ("rows_per_batch", "tokens_per_pass", "base_dtype", "gradient_checkpointing", "processes")
+        unset = {key for key in later if values[key] == type(self).model_fields[key].default}
+        return {key: value for key, value in values.items() if key not in unset}
+
+
+class TrackingConfig(Section):
+    """Where metrics go besides the run's own `metrics.jsonl`. Keys and addresses of trackers come from their own
+    environment variables, never from here."""
+
+    to: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = Field((), strict=False)
+    project: str = "iterdeploy"
+    """The tracker's project, or experiment, that the run appears in."""
 
 
 class RunConfig(Section):
@@ -174,8 +258,10 @@ class RunConfig(Section):
     tasks: TasksConfig
     validation: ValidationConfig = ValidationConfig()
     sampling: SamplingConfig = SamplingConfig()
+    server: ServerConfig = ServerConfig()
     curation: CurationConfig = CurationConfig()
     training: TrainingConfig
+    tracking: TrackingConfig = TrackingConfig()
 
     @model_validator(mode="after")
     def _objective_has_what_it_needs(self) -> Self:
@@ -218,9 +304,9 @@ def parse_sizes(text: str) -> tuple[int, ...]:
 
 
 def config_names() -> list[str]:
-    """Names of the configurations that the package carries."""
-    root = files("iterdeploy").joinpath("configs")
-    return sorted(entry.name.removesuffix(".toml") for entry in root.iterdir() if entry.name.endswith(".toml"))
+    """Names of the configurations that the package carries: "quickstart", "paper/blocksworld"."""
+    root = _configs()
+    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.toml"))
 
 
 def find_config(name_or_path: str) -> Path:
@@ -228,13 +314,15 @@ def find_config(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
-    packaged = Path(str(files("iterdeploy").joinpath("configs"))) / (name_or_path.removesuffix(".toml") + ".toml")
-    if path.suffix != ".toml" and packaged.is_file():
-        return packaged
+    if name_or_path in (names := config_names()):
+        return _configs() / f"{name_or_path}.toml"
     raise ConfigError(
-        f"{name_or_path}: no such file, and no packaged configuration has that name (there are: "
-        f"{', '.join(config_names())})"
+        f"{name_or_path}: no such file, and no packaged configuration has that name (there are: {', '.join(names)})"
     )
+
+
+def _configs() -> Path:
+    return Path(str(files("iterdeploy").joinpath("configs")))
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:

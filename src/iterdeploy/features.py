@@ -1,11 +1,18 @@
 """What can be seen of a trace and may be rewarded, knowingly or not: named features, each a function to a number.
 
 Curation can favour one (`prefer`), and the audit asks which ones were favoured. Features read the trace alone: its
-text, its plan, its tokens. Your own are functions of the same form.
+text, its plan, its tokens. Your own are functions of the same form, in a file of yours:
+
+    def says_however(trace):
+        return float("however" in trace.completion.text.lower())
 """
 
+import inspect
 from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
+from iterdeploy.config import ConfigError
 from iterdeploy.types import Trace
 
 Feature = Callable[[Trace], float]
@@ -47,3 +54,32 @@ FEATURES: dict[str, Feature] = {
     "detour": detour,
     "strict_form": strict_form,
 }
+
+
+def load_features(path: Path) -> dict[str, Feature]:
+    """Every public function with one parameter that the Python file defines, by name, in the file's order.
+
+    The file is executed. ConfigError if it cannot be, if it defines none, or one with the name of a feature of ours.
+    """
+    if path.suffix != ".py" or not path.is_file():
+        raise ConfigError(f"--features: {path} is not a Python file (its name must end in .py)")
+    spec = spec_from_file_location(f"features_of_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ConfigError(f"--features: {path} cannot be loaded: {type(error).__name__}: {error}") from error
+    found: dict[str, Feature] = {
+        name: value
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and inspect.isfunction(value)
+        and value.__module__ == module.__name__
+        and len(inspect.signature(value).parameters) == 1
+    }
+    if not found:
+        raise ConfigError(f"--features: {path} defines no public function with one parameter, the trace")
+    if taken := sorted(found.keys() & FEATURES.keys()):
+        raise ConfigError(f"--features: {path} defines {taken[0]}, which is a feature already; give it another name")
+    return found

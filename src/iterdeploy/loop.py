@@ -15,7 +15,7 @@ from typing import Any
 
 from iterdeploy.collect import ask, collect
 from iterdeploy.curate import CurationPolicy, make_pool
-from iterdeploy.evaluate import as_json, measure
+from iterdeploy.measuring import measured
 from iterdeploy.parts import Parts
 from iterdeploy.progress import Display
 from iterdeploy.run_dir import RunDir, Stage
@@ -39,7 +39,8 @@ def run(run_dir: RunDir, parts: Parts, display: Display) -> None:
         collect(requests, policy, generation, parts, store, display)
         check_answers(store, generation, config)
 
-        stage.json("metrics.json", partial(measured, store, generation))
+        stage.json("metrics.json", partial(measured, policy, generation, run_dir, parts))
+        parts.tracking.update(run_dir)
         if generation < config.generations:
             curated = stage.json("curated.json", partial(curated_pool, store, generation, parts.curation))
             check_pool(curated, store, generation)
@@ -47,11 +48,6 @@ def run(run_dir: RunDir, parts: Parts, display: Display) -> None:
 
         store.add_seconds(parts.clock.take())
         display.generation(run_dir)
-
-
-def measured(store: TraceStore, generation: int) -> dict[str, Any]:
-    references = {task.id: float(cost) for task in store.tasks() if (cost := task.payload.get("reference_cost"))}
-    return as_json(measure(store.traces(generation=generation), references))
 
 
 def curated_pool(store: TraceStore, generation: int, curation: CurationPolicy) -> dict[str, Any]:

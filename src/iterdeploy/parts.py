@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iterdeploy.clock import Clock
-from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.config import ConfigError, ModelConfig, RunConfig
 from iterdeploy.curate import CurationPolicy, compose, rewarded
+from iterdeploy.keys import refuse_keys
+from iterdeploy.models import chat
 from iterdeploy.models.loading import base_policy, context_length, model_folder
 from iterdeploy.samplers import SAMPLERS, Sampler, check_sampler
 from iterdeploy.tasksets import TaskSet, task_set
+from iterdeploy.tracking import Tracking
 from iterdeploy.training.trainer import Trainer
 from iterdeploy.types import Policy, Task
 
@@ -22,6 +25,7 @@ class Parts:
     curation: CurationPolicy
     trainer: Trainer
     clock: Clock
+    tracking: Tracking
 
     def sampler(self, policy: Policy) -> Sampler:
         return SAMPLERS[self.config.sampling.sampler](policy, self.config)
@@ -30,13 +34,16 @@ class Parts:
 def assemble(config: RunConfig) -> Parts:
     """The parts of a run. ConfigError, before any model is loaded, if the configuration cannot work."""
     clock = Clock()
+    refuse_keys(config)
+    tracking = Tracking(config)
     check_sampler(config)
     curation = _curation(config)
     folder = model_folder(config.model)
     tasks = task_set(config)
-    _check_context(config, folder, [*tasks.deployed(0), *tasks.held_out])
+    base = base_policy(folder)
+    _check_context(config, base, [*tasks.deployed(0), *tasks.held_out])
     trainer = Trainer(config.training, config.model, config.seed)
-    return Parts(config, base_policy(folder), tasks, curation, trainer, clock)
+    return Parts(config, base, tasks, curation, trainer, clock, tracking)
 
 
 def _curation(config: RunConfig) -> CurationPolicy:
@@ -47,12 +54,12 @@ def _curation(config: RunConfig) -> CurationPolicy:
     return lambda traces: rewarded(config.training.baseline, kept(traces))
 
 
-def _check_context(config: RunConfig, folder: Path, tasks: Sequence[Task]) -> None:
+def _check_context(config: RunConfig, base: Policy, tasks: Sequence[Task]) -> None:
     """Every prompt and the longest answer allowed must fit into the model's context together."""
-    context = context_length(folder)
+    context = context_length(Path(base.base_model))
     if context is None:
         return
-    longest = max(prompt_lengths(folder, tasks))
+    longest = max(prompt_lengths(base, tasks, config.model))
     if longest + config.sampling.max_new_tokens > context:
         raise ConfigError(
             f"sampling.max_new_tokens: the model's context holds {context} tokens, the longest prompt has {longest}, "
@@ -63,14 +70,6 @@ def _check_context(config: RunConfig, folder: Path, tasks: Sequence[Task]) -> No
         )
 
 
-def prompt_lengths(folder: Path, tasks: Sequence[Task]) -> list[int]:
-    """Tokens of each task's prompt."""
-    from tokenizers import Tokenizer
-
-    path = folder / "tokenizer.json"
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing more specific
-        raise ConfigError(f"model.name: {path} is not a tokenizer: {error}") from None
-    encoded = tokenizer.encode_batch([task.prompt for task in tasks], add_special_tokens=False)
-    return [len(one.ids) for one in encoded]
+def prompt_lengths(base: Policy, tasks: Sequence[Task], config: ModelConfig) -> list[int]:
+    """Tokens of each task's prompt as the model is asked with it."""
+    return chat.prompt_lengths(Path(base.base_model), [task.prompt for task in tasks], config)

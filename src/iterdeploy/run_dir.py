@@ -4,6 +4,7 @@
       config.toml        the resolved configuration; running it again reproduces the run
       provenance.json    versions, revision, machine, command of every call
       traces.sqlite      the store: every sample with its verdict, the seconds spent
+      metrics.jsonl      what was measured, line by line; tracking.json says which of them trackers have
       stopped.json       why the run stopped by itself, if it did
       generation-0/
         metrics.json     what was measured of this generation
@@ -23,7 +24,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -60,12 +61,17 @@ class Stage:
         return read_json(target)
 
     def folder(self, name: str, make: Callable[[Path], object]) -> Path:
-        """The finished folder; `make` fills one beside it, which is then renamed."""
+        """The finished folder; `make` fills one beside it, which is then renamed.
+
+        Of an earlier, unfinished one only its checkpoints are left for `make`, which uses them and takes them away.
+        """
         target = self.path / name
         if not target.exists():
             beside = self.path / f"unfinished-{name}"
-            shutil.rmtree(beside, ignore_errors=True)
-            beside.mkdir()
+            beside.mkdir(exist_ok=True)
+            for path in beside.iterdir():
+                if not path.name.startswith("checkpoint-"):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
             make(beside)
             for path in beside.rglob("*"):
                 _sync(path)
@@ -83,8 +89,13 @@ class RunDir:
         self._lock = lock
 
     @classmethod
-    def open(cls, path: Path, config: RunConfig, command: list[str]) -> "RunDir":
-        """Makes or continues the run in `path`. RunDirError if another process has it or the configuration changed."""
+    def open(
+        cls, path: Path, config: RunConfig, command: list[str], remote_code: Mapping[str, str] | None = None
+    ) -> "RunDir":
+        """Makes or continues the run in `path`. RunDirError if another process has it or the configuration changed.
+
+        `remote_code`: name -> digest of the Python files of the model that may run; None: none may.
+        """
         made = not path.exists()
         path.mkdir(parents=True, exist_ok=True)
         if not made and any(path.iterdir()) and not (path / "lock").exists():
@@ -95,7 +106,7 @@ class RunDir:
             store = TraceStore(path / "traces.sqlite")
             provenance = path / "provenance.json"
             calls = read_json(provenance)["calls"] if provenance.exists() else []
-            write_json(provenance, {"calls": [*calls, _provenance(command)]})
+            write_json(provenance, {"calls": [*calls, _provenance(command, remote_code)]})
             (path / "stopped.json").unlink(missing_ok=True)
             return cls(path, lock, store)
         except BaseException:
@@ -228,7 +239,7 @@ def _holder(path: Path) -> int | None:
     return None
 
 
-def _provenance(command: list[str]) -> dict[str, Any]:
+def _provenance(command: list[str], remote_code: Mapping[str, str] | None) -> dict[str, Any]:
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
@@ -237,6 +248,7 @@ def _provenance(command: list[str]) -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "revision": _revision(),
         "packages": {name: _version(name) for name in PACKAGES},
+        **({} if remote_code is None else {"remote_code": dict(remote_code)}),
     }
 
 

@@ -9,14 +9,15 @@ import json
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
 import zstandard
 
 from iterdeploy.config import UserError
-from iterdeploy.types import Completion, Sampling, Split, Status, Task, Trace, Verdict, content_hash
+from iterdeploy.types import Completion, Outcome, Sampling, Split, Status, Task, Trace, Verdict, content_hash
 
 SCHEMA_VERSION = 1
 
@@ -50,6 +51,45 @@ _TRACE_COLUMNS = """
 
 class StoreError(UserError):
     """The store cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a trace stands in the store and what it is about, without its content."""
+
+    row: int
+    """Grows from each trace written to the next."""
+    id: str
+    task_id: str
+    generation: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a list says of a trace."""
+
+    row: int
+    id: str
+    task: str
+    domain: str
+    size: int
+    split: str
+    generation: int
+    sample: int
+    status: str
+    reason: str
+    """Its beginning."""
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What sort of task one is."""
+
+    domain: str
+    size: int
+    split: str
 
 
 class TraceStore:
@@ -159,14 +199,66 @@ class TraceStore:
 
     def by_ids(self, ids: Iterable[str]) -> dict[str, Trace]:
         """Trace id -> trace, in the order of the ids. KeyError for one that is not there."""
+        return {trace.id: trace for trace in self.each(ids)}
+
+    def each(self, ids: Iterable[str]) -> Iterator[Trace]:
+        """The traces of these ids, in their order, read one by one. KeyError for one that is not there."""
         query = f"SELECT {_TRACE_COLUMNS} WHERE traces.id = ?"
-        found = {}
         for trace_id in ids:
             row = self._sql.execute(query, [trace_id]).fetchone()
             if row is None:
                 raise KeyError(trace_id)
-            found[trace_id] = _trace(row)
-        return found
+            yield _trace(row)
+
+    def first_ids(self, count: int, *, generation: int, split: Split | None = None) -> list[str]:
+        """Ids of at most `count` traces, the smallest first. Ids are hashes, so these are as good as drawn by lot."""
+        where, values = ("", []) if split is None else ("AND split = ?", [split])
+        query = f"""SELECT traces.id FROM traces JOIN tasks ON tasks.id = task_id
+            WHERE generation = ? {where} ORDER BY traces.id LIMIT ?"""
+        return [one for (one,) in self._sql.execute(query, [generation, *values, count])]
+
+    def outcomes(self, split: Split, up_to: int) -> Iterator[Outcome]:
+        """What became of every sample up to a generation, in the order (task, generation, sample index)."""
+        query = """SELECT task_id, generation, CASE status WHEN 'valid' THEN plan END
+            FROM tasks JOIN traces ON task_id = tasks.id
+            WHERE split = ? AND generation <= ? ORDER BY tasks.id, generation, sample_index"""
+        return starmap(Outcome, self._sql.execute(query, [split, up_to]))
+
+    def written(self, after: int = 0) -> Iterator[Written]:
+        """The traces written after the row `after`, in the order of their writing."""
+        query = "SELECT rowid, id, task_id, generation, status FROM traces WHERE rowid > ? ORDER BY rowid"
+        return starmap(Written, self._sql.execute(query, [after]))
+
+    def written_of(self, ids: Iterable[str]) -> Iterator[Written]:
+        """The same of the traces of these ids, in their order, without those that are not there."""
+        query = "SELECT rowid, id, task_id, generation, status FROM traces WHERE id = ?"
+        for trace_id in ids:
+            yield from starmap(Written, self._sql.execute(query, [trace_id]))
+
+    def listed(self, rows: Sequence[int]) -> list[Listed]:
+        """The traces in these rows, in the order of the rows."""
+        return self._listed(f"traces.rowid IN ({', '.join('?' * len(rows))}) ORDER BY traces.rowid", rows)
+
+    def listed_of_task(self, task_id: str) -> list[Listed]:
+        """All answers to a task, in the order (generation, sample index)."""
+        return self._listed("task_id = ? ORDER BY generation, sample_index", [task_id])
+
+    def _listed(self, where: str, values: Sequence[object]) -> list[Listed]:
+        query = f"""SELECT traces.rowid, traces.id, task_id, domain, size, split, generation, sample_index, status,
+            substr(reason, 1, 300), plan_length FROM traces JOIN tasks ON tasks.id = task_id WHERE {where}"""
+        return list(starmap(Listed, self._sql.execute(query, values)))
+
+    def task(self, task_id: str) -> Task:
+        """KeyError for one that is not there."""
+        query = "SELECT id, domain, size, split, prompt, payload FROM tasks WHERE id = ?"
+        row = self._sql.execute(query, [task_id]).fetchone()
+        if row is None:
+            raise KeyError(task_id)
+        return Task(row[0], row[1], row[2], Split(row[3]), row[4], json.loads(row[5]))
+
+    def kind(self, task_id: str) -> Kind:
+        query = "SELECT domain, size, split FROM tasks WHERE id = ?"
+        return Kind(*self._sql.execute(query, [task_id]).fetchone())
 
     def verdict_counts(self) -> dict[int, dict[str, int]]:
         """Generation -> status -> traces."""

@@ -36,6 +36,8 @@ def generations(run_dir: RunDir) -> list[dict[str, Any]]:
                 "deployed": _shown(metrics["deployed"]),
                 "pool": len(pool["weights"]) if pool else 0,
                 "verdicts": metrics["verdicts"],
+                "diversity": metrics.get("diversity"),
+                "drift": metrics.get("drift"),
                 "seconds": {activity: round(spent.get(activity, 0.0), 3) for activity in ACTIVITIES},
             }
         )

@@ -1,4 +1,5 @@
-"""From a policy to a model in memory, and the embedded models by name. Safetensors only; no remote code.
+"""From a policy to a model in memory, and the embedded models by name. Safetensors only; code that comes with a model
+runs only if the configuration says so.
 
 Everything heavy is imported here, when a model is first needed.
 """
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iterdeploy.config import ConfigError, ModelConfig
+from iterdeploy.models.shapes import how_to_get
 from iterdeploy.types import Policy, content_hash
 
 if TYPE_CHECKING:
@@ -29,8 +31,10 @@ def model_folder(config: ModelConfig) -> Path:
     embedded = embedded_models()
     folder = embedded.get(config.name, Path(config.name))
     if not folder.is_dir():
+        way = how_to_get(config.name)
         raise ConfigError(
             f"model.name: {config.name!r} is neither an embedded model ({', '.join(embedded) or 'none'}) nor a folder"
+            + (f"; {way}" if way else "")
         )
     missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
     if missing:
@@ -38,7 +42,7 @@ def model_folder(config: ModelConfig) -> Path:
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise ConfigError(f"model.name: {folder} has no weights as .safetensors, the only format that is loaded")
-    _json_object(folder / "config.json")
+    _check_code(folder, config)
     for path in weights:
         _check_weights(path)
     return folder.resolve()
@@ -52,6 +56,33 @@ def _json_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigError(f"model.name: {path} is not the configuration of a model")
     return value
+
+
+def _check_code(folder: Path, config: ModelConfig) -> None:
+    """ConfigError if the model needs Python code of its own and that may not run."""
+    said = _json_object(folder / "config.json")
+    if "auto_map" not in said or config.trust_remote_code:
+        return
+    from transformers import CONFIG_MAPPING
+
+    if said.get("model_type") not in CONFIG_MAPPING:
+        raise ConfigError(
+            f"model.name: {folder} needs Python code of its own, which could do anything: read the .py files there, "
+            "and set model.trust_remote_code = true if you trust them"
+        )
+
+
+def code_files(folder: Path) -> dict[str, str]:
+    """Name -> SHA-256 of the Python files in a model's folder."""
+    return {path.name: _digest(path) for path in sorted(folder.glob("*.py"))}
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, however large."""
+    from hashlib import file_digest
+
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _check_weights(path: Path) -> None:
@@ -76,9 +107,7 @@ def context_length(folder: Path) -> int | None:
 
 def base_policy(folder: Path) -> Policy:
     """Generation 0: the base model as it is. Its id depends on the files' content, not on where they lie."""
-    from hashlib import sha256
-
-    digests = [sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.safetensors"))]
+    digests = [_digest(path) for path in sorted(folder.glob("*.safetensors"))]
     identifier = content_hash("base", digests, (folder / "config.json").read_text(encoding="utf-8"))
     return Policy(identifier, 0, str(folder), None, False, None, None)
 
@@ -93,8 +122,6 @@ class Loaded:
     end_ids: frozenset[int]
     """Every token that ends an answer."""
     pad_id: int
-    think_ends: tuple[tuple[int, ...], ...]
-    """Token ids of "</think>" as this tokenizer writes it: alone and with its line's end."""
 
 
 TORCH_ENVIRONMENT = {
@@ -138,23 +165,36 @@ def load(policy: Policy, config: ModelConfig, dtype: "torch.dtype", *, keep_adap
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     folder = policy.base_model if policy.weights is None or policy.adapter else policy.weights
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True)
+    local: Any = {"local_files_only": True, "trust_remote_code": config.trust_remote_code}
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, **local)
     if policy.adapter and policy.weights is not None:
         from peft import PeftModel
 
+        if not (Path(policy.weights) / "adapter_model.safetensors").is_file():
+            raise ConfigError(f"{policy.weights} has no adapter_model.safetensors, the only format that is loaded")
         model = PeftModel.from_pretrained(model, policy.weights, is_trainable=keep_adapter)
         model = model if keep_adapter else model.merge_and_unload()
-    tokenizer: Any = AutoTokenizer.from_pretrained(policy.base_model, local_files_only=True)
-    ends = model.generation_config.eos_token_id
-    end_ids = frozenset([ends] if isinstance(ends, int) else ends or []) | {tokenizer.eos_token_id} - {None}
+    tokenizer: Any = AutoTokenizer.from_pretrained(policy.base_model, **local)
+    ends = end_ids(Path(policy.base_model), tokenizer)
     device = device_of(config)
     return Loaded(
         model=model.to(device).eval(),
         tokenizer=tokenizer,
         device=device,
-        end_ids=frozenset(end_ids),
-        pad_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(end_ids),
-        think_ends=tuple(
-            tuple(tokenizer(mark, add_special_tokens=False)["input_ids"]) for mark in ("</think>", "</think>\n")
-        ),
+        end_ids=ends,
+        pad_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(ends),
     )
+
+
+def end_ids(folder: Path, tokenizer: "PreTrainedTokenizerBase") -> frozenset[int]:
+    """Every token that ends an answer: those of the generation configuration and the tokenizer's own."""
+    config = _json_object(folder / "config.json")
+    sources = [config, config.get("text_config") or {}]
+    if (path := folder / "generation_config.json").is_file():
+        sources = [_json_object(path), *sources]
+    said: Any = next((found for one in sources if (found := one.get("eos_token_id")) is not None), [])
+    own: Any = tokenizer.eos_token_id
+    ends = frozenset([said] if isinstance(said, int) else said) | frozenset([] if own is None else [own])
+    if not ends:
+        raise ConfigError(f"model.name: {folder} names no end-of-sequence token, so its answers would never end")
+    return ends

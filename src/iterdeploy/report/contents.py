@@ -7,17 +7,9 @@ from typing import Any
 
 from iterdeploy.config import RunConfig
 from iterdeploy.models.loading import embedded_models
+from iterdeploy.report.counts import Counts, count
+from iterdeploy.report.traces import Sample, choose
 from iterdeploy.run_dir import RunDir, read_json
-from iterdeploy.store import TraceStore
-from iterdeploy.types import Status, Trace
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A trace that is shown, with the text that was asked."""
-
-    trace: Trace
-    prompt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +29,22 @@ class Contents:
     seconds: Mapping[int, Mapping[str, float]]
     seen_sizes: tuple[int, ...] | None
     """Task sizes that the base model was pretrained on; None where its folder does not say."""
-    samples: Sequence[Sample]
+    counts: Counts
+    """Of the traces of the generations that were measured."""
+    audit: Mapping[str, Any] | None
+    """audit.json, where the run was audited."""
+    theory: Mapping[str, Any] | None
+    """theory.json, where the run was held against the theory."""
+    samples: Sample
+    """The traces that the page holds."""
 
 
-def read(run_dir: RunDir) -> Contents:
+def read(run_dir: RunDir, *, live: bool = False) -> Contents:
+    """`live`: for a page that asks a server for its traces, so that none need be chosen."""
     config = run_dir.config
     metrics = run_dir.metrics()
     generations = range(len(metrics) + 1)
+    pools = {g: pool for g in generations if (pool := run_dir.pool(g - 1)) is not None}
     return Contents(
         name=run_dir.path.name,
         config=config,
@@ -51,15 +52,22 @@ def read(run_dir: RunDir) -> Contents:
         calls=read_json(run_dir.path / "provenance.json")["calls"],
         state=run_dir.state(),
         metrics=metrics,
-        pools={g: pool for g in generations if (pool := run_dir.pool(g - 1)) is not None},
+        pools=pools,
         trainings={g: training for g in generations if (training := run_dir.training(g)) is not None},
         seconds=run_dir.store.seconds(),
-        seen_sizes=_seen_sizes(config.model.name),
-        samples=_samples(run_dir.store, len(metrics)),
+        seen_sizes=pretraining_sizes(config.model.name),
+        counts=count(run_dir.store.path, len(metrics)),
+        audit=read_if_there(run_dir.path / "audit.json"),
+        theory=read_if_there(run_dir.path / "theory.json"),
+        samples=Sample(0, (), {}) if live else choose(run_dir.store, metrics, pools),
     )
 
 
-def _seen_sizes(model: str) -> tuple[int, ...] | None:
+def read_if_there(path: Path) -> dict[str, Any] | None:
+    return read_json(path) if path.exists() else None
+
+
+def pretraining_sizes(model: str) -> tuple[int, ...] | None:
     """What the model's folder says of its pretraining, if it is still there and says so in the form that we know."""
     path = embedded_models().get(model, Path(model)) / "pretraining.json"
     if not path.is_file():
@@ -68,15 +76,3 @@ def _seen_sizes(model: str) -> tuple[int, ...] | None:
     if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):
         return None
     return tuple(sorted(sizes))
-
-
-def _samples(store: TraceStore, generations: int) -> list[Sample]:
-    """Of each generation the first trace with each verdict: chosen by id, so not for how it looks."""
-    traces = [
-        trace
-        for generation in range(generations)
-        for status in Status
-        if (trace := next(store.traces(generation=generation, status=status), None)) is not None
-    ]
-    prompts = {task.id: task.prompt for task in store.tasks([trace.task_id for trace in traces])}
-    return [Sample(trace, prompts[trace.task_id]) for trace in traces]

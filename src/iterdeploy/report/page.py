@@ -1,61 +1,61 @@
-"""The page: what ran, whether it worked, the figures, all numbers, some traces.
+"""The page of a run: what ran, whether it worked, the figures, the traces, all numbers."""
 
-It needs no script and nothing from elsewhere, and its security policy forbids both, whatever a trace may hold.
-"""
-
-from pathlib import Path
-
-from iterdeploy.report import tables
+from iterdeploy.report import document, numbers, traces
 from iterdeploy.report.contents import Contents
-from iterdeploy.report.figures import Figure, figures
-from iterdeploy.report.markup import code_marked, element, lines, text
-from iterdeploy.report.setting import setting, summary
-from iterdeploy.report.tables import Table
-from iterdeploy.report.traces import traces
+from iterdeploy.report.markup import code_marked, element, text
+from iterdeploy.report.outcome_figures import coverage
+from iterdeploy.report.sections import sections
+from iterdeploy.report.setting import in_short, setting
+from iterdeploy.report.tables import SPLITS
 from iterdeploy.report.verdict import Claim, outcome, state_sentence
-
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 CLAIM_CLASSES = {Claim.IMPROVED: "improved", Claim.WORSE: "worse", Claim.NONE: "open"}
 
+NUMBERS = (
+    "Coverage is the mean over tasks of the share of valid samples; the intervals are Wilson's, over tasks, with the "
+    "effective number of tasks where each has several samples. They do not say how far another seed or another set of "
+    "tasks would differ."
+)
 
-def page(contents: Contents) -> str:
-    """The whole HTML file."""
-    drawn = [_figure(one) for one in figures(contents.metrics, contents.pools, contents.seen_sizes)]
-    body = [_head(contents), _verdict(contents), *drawn[:1], setting(contents), *drawn[1:]]
+
+def page(contents: Contents, *, live: bool = False) -> str:
+    """The whole HTML file; `live`: as `iterdeploy view` serves it, with traces that it asks the server for."""
+    parts = sections(contents)
+    body = [_first_screen(contents)]
+    body += [document.section(one.id, one.title, one.introduction, document.grid(one.items)) for one in parts]
+    places = {"top": contents.name, **{one.id: one.short for one in parts}}
+    if contents.metrics or live:
+        body.append(traces.section(contents, live=live))
+        places["traces"] = "Traces"
+    body.append(setting(contents))
+    places["setting"] = "What ran"
     if contents.metrics:
-        body += [_numbers(contents), traces(contents)]
-    style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
-    return lines(
-        [
-            "<!DOCTYPE html>",
-            '<html lang="en">',
-            "<head>",
-            '<meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<meta name="color-scheme" content="light dark">',
-            element("title", text(f"{contents.name}: report of a run")),
-            f"<style>\n{style}</style>",
-            "</head>",
-            "<body>",
-            "<main>",
-            *body,
-            "</main>",
-            "</body>",
-            "</html>\n",
-        ]
+        everything = numbers.everything(contents.metrics, contents.pools, contents.trainings, contents.seconds)
+        body.append(document.section("numbers", "All numbers", NUMBERS, document.table(everything, "All numbers")))
+        places["numbers"] = "All numbers"
+    return document.document(
+        f"{contents.name}: report of a run",
+        places,
+        body,
+        scripts=traces.scripts(),
+        style=traces.style(),
+        live=live,
     )
 
 
-def _head(contents: Contents) -> str:
-    return element(
+def _first_screen(contents: Contents) -> str:
+    head = element(
         "header",
         element("p", "Report of the run", class_="kicker"),
-        element("h1", text(contents.name)),
+        element("h1", text(contents.name), id="top"),
         element("p", text(contents.config.description), class_="lead") if contents.config.description else "",
-        element("p", text(summary(contents.config, contents.metrics)), class_="summary"),
     )
+    facts = "".join(
+        element("div", element("dt", text(name)), element("dd", text(value))) for name, value in in_short(contents)
+    )
+    told = element("div", head, _verdict(contents), element("dl", facts, class_="facts"))
+    drawn = document.figure(coverage(contents.metrics)) if contents.metrics else ""
+    return element("div", told, drawn, class_="first")
 
 
 def _verdict(contents: Contents) -> str:
@@ -65,6 +65,7 @@ def _verdict(contents: Contents) -> str:
     return element(
         "section",
         element("h2", text(found.claim), id="verdict"),
+        _from_to(contents),
         element("p", text(found.sentence), class_="sentence"),
         element("p", code_marked(state), class_="state finished" if finished else "state unfinished"),
         class_=f"verdict {CLAIM_CLASSES[found.claim]}",
@@ -72,51 +73,10 @@ def _verdict(contents: Contents) -> str:
     )
 
 
-def _figure(figure: Figure) -> str:
-    return element(
-        "figure",
-        element("figcaption", element("h2", text(figure.title)), element("p", text(figure.caption))),
-        element("div", figure.wide, class_="drawing wide"),
-        element("div", figure.narrow, class_="drawing narrow"),
-        element("details", element("summary", "The numbers"), _table(figure.table, figure.title)),
-        id=figure.name,
-    )
-
-
-def _numbers(contents: Contents) -> str:
-    table = tables.everything(contents.metrics, contents.pools, contents.trainings, contents.seconds)
-    note = (
-        "Coverage is the mean over tasks of the share of valid samples; the intervals are Wilson's, over tasks, with "
-        "the effective number of tasks where each has several samples. They do not say how far another seed or another "
-        "set of tasks would differ."
-    )
-    return element(
-        "section",
-        element("h2", "All numbers", id="numbers"),
-        element("p", text(note), class_="note"),
-        _table(table, "All numbers", "scroll broad"),
-        aria_labelledby="numbers",
-    )
-
-
-def _table(table: Table, label: str, class_: str = "scroll") -> str:
-    head = element("thead", element("tr", *(element("th", text(cell), scope="col") for cell in table.head)))
-    groups = []
-    for group in table.groups:
-        rows = [
-            element("tr", element("th", text(first), scope="row"), *(element("td", text(cell)) for cell in cells))
-            for first, *cells in group.rows
-        ]
-        if group.title:
-            title = element("th", text(group.title), scope="rowgroup", colspan=str(len(table.head)))
-            rows.insert(0, element("tr", title, class_="group"))
-        groups.append(element("tbody", *rows))
-    # A wide table scrolls in its own box, which the keyboard must reach.
-    return element(
-        "div",
-        element("table", head, *groups),
-        class_=class_,
-        tabindex="0",
-        role="region",
-        aria_label=f"{label}: table",
-    )
+def _from_to(contents: Contents) -> str:
+    """The two numbers that matter most, large; nothing where there is only one generation."""
+    if len(contents.metrics) < 2:
+        return ""
+    split = "held_out" if contents.metrics[0]["held_out"] else "deployed"
+    first, last = (contents.metrics[place][split]["coverage"] for place in (0, -1))
+    return document.from_to(first, last, f"{SPLITS[split]} coverage")

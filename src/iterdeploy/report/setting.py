@@ -1,27 +1,50 @@
 """What ran: the configuration in words, the versions, and the configuration itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from shlex import join
+from typing import Any
 
 from iterdeploy.config import RunConfig
 from iterdeploy.report.contents import Contents
 from iterdeploy.report.markup import element, preformatted, text
-from iterdeploy.report.tables import SPLITS, Metrics
+from iterdeploy.report.tables import SPLITS, clock
 
 
-def summary(config: RunConfig, metrics: Sequence[Metrics]) -> str:
-    """The run in a line. How many tasks there were is told by what was measured, whatever the configuration counts."""
+def in_short(contents: Contents) -> list[tuple[str, str]]:
+    """What ran, as far as the first screen says it. Tasks are told by what was measured, whatever was configured."""
+    config, metrics, last = contents.config, contents.metrics, contents.calls[-1]
     counts = [
         f"{metrics[0][split]['tasks']:,} {title}" for split, title in SPLITS.items() if metrics and metrics[0][split]
     ]
-    return " · ".join(
-        [
-            config.model.name,
-            _tasks(config),
-            *([f"{' and '.join(counts)} tasks"] if counts else []),
-            _generations(config),
-        ]
+    versions = [f"{name} {last['packages'][name]}" for name in ("iterdeploy", "torch") if last["packages"].get(name)]
+    revision = _over_calls(contents, "revision")
+    return [
+        ("Model", config.model.name),
+        ("Domain" if len(config.tasks.domains) == 1 else "Domains", _tasks(config)),
+        *([("Tasks", " and ".join(counts))] if counts else []),
+        ("Curation", ", then ".join(config.curation.policies)),
+        ("Budget", _budget(contents)),
+        ("Seed", str(config.seed)),
+        ("Version", ", ".join([*versions, *([f"revision {revision}"] if revision else [])])),
+    ]
+
+
+def _budget(contents: Contents) -> str:
+    """What was planned, and what of it was spent."""
+    written = contents.counts.answers
+    seconds = sum(sum(spent.values()) for spent in contents.seconds.values())
+    spent = [f"{sum(one.answers for one in written):,} answers", f"{_large(sum(one.tokens for one in written))} tokens"]
+    return ", ".join(
+        [_generations(contents.config), *(spent if written else []), *([clock(seconds)] if seconds else [])]
     )
+
+
+def _large(count: int) -> str:
+    """
+    >>> _large(1_340_000), _large(950)
+    ('1.34 million', '950')
+    """
+    return f"{count / 1e6:.3g} million" if count >= 1e6 else f"{count:,}"
 
 
 def setting(contents: Contents) -> str:
@@ -50,6 +73,7 @@ def _facts(contents: Contents) -> list[tuple[str, str]]:
     fresh = "new ones" if tasks.fresh else "the same ones"
     return [
         ("Model", f"{config.model.name}, sampled in {config.model.dtype}"),
+        *([("Code of the model's own", _remote_code(first))] if config.model.trust_remote_code else []),
         ("Tasks", f"{_tasks(config)}{seen}"),
         ("Deployed tasks", f"{fresh} in every generation; their answers may train"),
         (
@@ -72,6 +96,11 @@ def _facts(contents: Contents) -> list[tuple[str, str]]:
         ("Versions", ", ".join(f"{name} {version}" for name, version in last["packages"].items() if version)),
         ("Machine", f"Python {last['python']}, {last['platform']}, {last['cpus']} CPUs"),
     ]
+
+
+def _remote_code(call: Mapping[str, Any]) -> str:
+    files = [f"{name} (SHA-256 {digest[:16]})" for name, digest in call.get("remote_code", {}).items()]
+    return f"could run, as model.trust_remote_code says: {', '.join(files) or 'there was none'}"
 
 
 def _over_calls(contents: Contents, key: str) -> str:

@@ -9,13 +9,16 @@ B: sequences still running. T: tokens so far. V: vocabulary.
 """
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from iterdeploy.config import RunConfig
+from iterdeploy.models.chat import completion, prompt_ids
 from iterdeploy.models.loading import Loaded, load
+from iterdeploy.samplers import protocol
+from iterdeploy.samplers.protocol import Answered, Asked
 from iterdeploy.types import Completion, Policy
 
 if TYPE_CHECKING:
@@ -36,6 +39,9 @@ class Row:
 
 
 class TransformersSampler:
+    source = "transformers"
+    served = False
+
     def __init__(self, policy: Policy, config: RunConfig) -> None:
         self._policy = policy
         self._config = config
@@ -58,13 +64,36 @@ class TransformersSampler:
             torch.cuda.empty_cache()
 
     def sample(self, prompts: Sequence[str], seed: int) -> list[Completion]:
+        here = self._here
+        return self.sample_ids([prompt_ids(here.tokenizer, prompt, self._config.model) for prompt in prompts], seed)
+
+    def sample_ids(self, prompts: Sequence[list[int]], seed: int) -> list[Completion]:
+        """One completion for each prompt, given as token ids."""
         import torch
 
-        assert self._loaded is not None, "a sampler is used inside `with`"
-        rows = [Row(self._loaded.tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts]
+        here = self._here
+        rows = [Row(prompt) for prompt in prompts]
         with torch.inference_mode():
-            self._decode(self._loaded, rows, torch.Generator(self._loaded.device).manual_seed(seed))
-        return [self._completion(self._loaded, row) for row in rows]
+            self._decode(here, rows, torch.Generator(here.device).manual_seed(seed))
+        return [
+            completion(here.tokenizer, row.prompt, row.tokens, row.logprobs, "stop" if row.ended else "length")
+            for row in rows
+        ]
+
+    def answers(self, asked: Sequence[Asked]) -> Iterator[Answered]:
+        for index, batch in enumerate(asked):
+            yield Answered(index, self.sample(batch.prompts, batch.seed))
+
+    def logprobs(self, rows: Sequence[protocol.Row]) -> list[list[float]] | None:
+        from iterdeploy.models.scoring import token_logprobs
+
+        scored = token_logprobs(self._here, rows, self._config.training.tokens_per_batch)
+        return [values.tolist() for values in scored]
+
+    @property
+    def _here(self) -> Loaded:
+        assert self._loaded is not None, "a sampler is used inside `with`"
+        return self._loaded
 
     def _decode(self, here: Loaded, rows: list[Row], random: "torch.Generator") -> None:
         """Samples every row to its end or to the token limit."""
@@ -107,18 +136,6 @@ class TransformersSampler:
                 cache.batch_select_indices(keep)
                 ids, positions, attention = ids[keep], positions[keep], attention[keep]
 
-    def _completion(self, here: Loaded, row: Row) -> Completion:
-        text = here.tokenizer.decode(row.tokens[:-1] if row.ended else row.tokens)
-        assert isinstance(text, str)
-        return Completion(
-            text=text,
-            prompt_token_ids=tuple(row.prompt),
-            token_ids=tuple(row.tokens),
-            logprobs=tuple(row.logprobs),
-            finish_reason="stop" if row.ended else "length",
-            reasoning_tokens=_reasoning_tokens(row.tokens, here.think_ends),
-        )
-
 
 def _left_padded(rows: Sequence[Row], here: Loaded) -> "tuple[torch.Tensor, torch.Tensor]":
     """Prompt ids and attention mask, (B, T); sampling goes on at the right, so the padding is on the left."""
@@ -131,12 +148,3 @@ def _left_padded(rows: Sequence[Row], here: Loaded) -> "tuple[torch.Tensor, torc
         ids[i, longest - len(row.prompt) :] = torch.tensor(row.prompt)
         attention[i, longest - len(row.prompt) :] = 1
     return ids.to(here.device), attention.to(here.device)
-
-
-def _reasoning_tokens(tokens: Sequence[int], marks: Sequence[tuple[int, ...]]) -> int:
-    """Tokens up to and including the first mark of the reasoning's end; 0 without one."""
-    for i in range(len(tokens)):
-        for mark in marks:
-            if tuple(tokens[i : i + len(mark)]) == mark:
-                return i + len(mark)
-    return 0

@@ -1,14 +1,16 @@
-"""Rows of token ids in length-bucketed batches.
+"""Rows of token ids in batches: which rows an optimiser step has, and how they lie in memory.
 
 B: rows of a batch. T: tokens of its longest row. Rows are padded on the right; positions are masked by length, never by
 the padding token's id (a tokenizer may pad with its end-of-sequence token).
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from iterdeploy.config import TrainingConfig
 from iterdeploy.types import Example
 
 if TYPE_CHECKING:
@@ -26,6 +28,29 @@ class Batch:
 
     def to(self, device: str) -> "Batch":
         return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+def plan(lengths: Sequence[int], config: TrainingConfig, seed: int) -> list[list[list[int]]]:
+    """The indices of each optimiser step's rows, by epoch: `epochs` passes over the rows of these lengths, or as many
+    as `steps` need, the last one cut short."""
+    import numpy as np
+
+    epochs: list[list[list[int]]] = []
+    most = config.steps or sys.maxsize
+    while (done := sum(map(len, epochs))) < most and (config.steps or len(epochs) < config.epochs):
+        rng = np.random.default_rng([seed, len(epochs)])
+        if config.rows_per_batch:
+            batches = in_rows(len(lengths), config.rows_per_batch, rng)
+        else:
+            batches = length_buckets(lengths, config.tokens_per_batch, rng)
+        epochs.append(batches[: most - done])
+    return epochs
+
+
+def in_rows(count: int, rows: int, rng: "np.random.Generator") -> list[list[int]]:
+    """Indices in random order in batches of `rows`, the last one with what is left."""
+    order = rng.permutation(count).tolist()
+    return [order[i : i + rows] for i in range(0, count, rows)]
 
 
 def length_buckets(lengths: Sequence[int], tokens: int, rng: "np.random.Generator") -> list[list[int]]:

@@ -20,15 +20,26 @@ if TYPE_CHECKING:
 
 
 def token_logprobs(logits: "torch.Tensor", ids: "torch.Tensor") -> "torch.Tensor":
-    """log p(token t | tokens before t), (B, T) float32 in nats; the first column, which nothing predicts, is 0.
+    """log p(token t | tokens before t), (B, T) in nats; the first column, which nothing predicts, is 0.
 
     logits: (B, T, V) of any precision. ids: (B, T).
     """
     import torch
+
+    logprobs = next_token_logprobs(logits[:, :-1].transpose(1, 2), ids[:, 1:])  # (B, T - 1)
+    return torch.cat([logprobs.new_zeros(len(logprobs), 1), logprobs], dim=1)
+
+
+def next_token_logprobs(logits: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
+    """log p of each target in nats, of the targets' shape, in float32, or float64 where logits are.
+
+    logits: (N, V) for targets (N,), or (B, V, N) for targets (B, N), of any precision.
+    """
+    import torch
     import torch.nn.functional as F
 
-    losses = F.cross_entropy(logits[:, :-1].float().transpose(1, 2), ids[:, 1:], reduction="none")  # (B, T - 1)
-    return torch.cat([losses.new_zeros(len(losses), 1), -losses], dim=1)
+    exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return -F.cross_entropy(exact, targets, reduction="none")
 
 
 def weighted_nll(

@@ -1,0 +1,256 @@
+"""A run's traces as a data set: JSON lines, and Parquet where pyarrow is installed, for `datasets.load_dataset`.
+
+    DIR/README.md            says to `datasets` which files are what, and documents the columns
+    DIR/traces-deployed.*    every answer to a deployed task
+    DIR/traces-held_out.*    every answer to a held-out task: not to be trained on
+    DIR/tasks.*              every task with its PDDL
+
+Rows are read from the store and written a few at a time, whatever the size of the run.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import lru_cache
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from iterdeploy.run_dir import RunDir
+from iterdeploy.types import Split, Trace
+
+COLUMNS: dict[str, tuple[str, str]] = {
+    "id": ("string", "content hash of the trace"),
+    "task_id": ("string", "content hash of the task; `tasks` has it, too"),
+    "domain": ("string", "planning domain"),
+    "size": ("int64", "in the domain's own unit: blocks, cars, ..."),
+    "split": ("string", "`deployed` tasks may train, `held_out` tasks only measure"),
+    "generation": ("int64", "of the policy that answered; 0 is the base model"),
+    "sample_index": ("int64", "from 0; (task_id, generation, sample_index) is unique"),
+    "policy_id": ("string", "content hash of the policy that answered"),
+    "status": ("string", "valid, invalid, unparseable, truncated, or error (the validator failed)"),
+    "reason": ("string", "the verdict in words; empty for a valid plan"),
+    "failed_step": ("int64", "the first step that cannot be done, from 1; null if there is none"),
+    "plan": ("list<string>", "the steps read in the answer, such as (pickup b1)"),
+    "cost": ("double", "of a valid plan; without action costs its number of steps"),
+    "strict": ("bool", "the answer had exactly the required form"),
+    "validator": ("string", "who judged"),
+    "prompt": ("string", "the task as text, before any chat template"),
+    "text": ("string", "the answer as text"),
+    "prompt_token_ids": ("list<int64>", "what the model was given"),
+    "token_ids": ("list<int64>", "what the model sampled, never re-tokenised, with the end mark if there was one"),
+    "logprobs": ("list<float>", "log p of each sampled token at temperature 1, in nats; null if not recorded"),
+    "finish_reason": ("string", "`stop`, or `length`: the token limit"),
+    "reasoning_tokens": ("int64", "sampled tokens up to the end of the reasoning; 0 without one"),
+    "temperature": ("double", "of sampling"),
+    "max_new_tokens": ("int64", "the token limit"),
+    "dtype": ("string", "precision of sampling"),
+    "source": ("string", "name of the sampler"),
+    "trained": ("list<int64>", "generations whose training pool held this trace"),
+}
+"""Column -> (type, what it is)."""
+
+TASK_COLUMNS: dict[str, tuple[str, str]] = {
+    "id": ("string", "content hash of the task"),
+    "domain": ("string", "planning domain"),
+    "size": ("int64", "in the domain's own unit"),
+    "split": ("string", "deployed or held_out"),
+    "prompt": ("string", "the task as text"),
+    "payload": ("string", "JSON: PDDL of domain and problem, reference cost, true names if obfuscated"),
+}
+
+ROWS_AT_ONCE = 500
+TOKENS_AT_ONCE = 1_000_000
+"""Rows of Parquet are written in groups of at most so many."""
+
+Row = dict[str, Any]
+
+
+def export_traces(run_dir: RunDir, out: Path) -> list[str]:
+    """Writes the data set into the empty folder `out`; the suffixes of its files."""
+    suffixes = ["jsonl", *(["parquet"] if find_spec("pyarrow") else [])]
+    counts = {f"traces-{split.value}": 0 for split in Split} | {"tasks": 0}
+    with ExitStack() as files:
+        tables: dict[str, list[JsonLines | Parquet]] = {name: [] for name in counts}
+        for name, suffix in product(counts, suffixes):
+            table = MAKERS[suffix](out / f"{name}.{suffix}", _columns(name))
+            files.enter_context(table)
+            tables[name].append(table)
+        for name, row in _rows(run_dir):
+            counts[name] += 1
+            for table in tables[name]:
+                table.write(row)
+    for name in [name for name, count in counts.items() if count == 0]:
+        for suffix in suffixes:
+            (out / f"{name}.{suffix}").unlink()
+    (out / "README.md").write_text(_card(run_dir, counts, suffixes[-1]), encoding="utf-8")
+    return suffixes
+
+
+def _columns(name: str) -> dict[str, tuple[str, str]]:
+    return TASK_COLUMNS if name == "tasks" else COLUMNS
+
+
+def _rows(run_dir: RunDir) -> Iterator[tuple[str, Row]]:
+    """(table, row) of everything, the tasks first."""
+    store = run_dir.store
+    for task in store.tasks():
+        yield (
+            "tasks",
+            {
+                "id": task.id,
+                "domain": task.domain,
+                "size": task.size,
+                "split": task.split.value,
+                "prompt": task.prompt,
+                "payload": json.dumps(dict(task.payload)),
+            },
+        )
+    prompt = lru_cache(maxsize=64)(lambda task_id: store.task(task_id).prompt)
+    trained = _trained(run_dir)
+    for trace in store.traces():
+        yield f"traces-{trace.split.value}", _row(trace, prompt(trace.task_id), trained.get(trace.id, []))
+
+
+def _row(trace: Trace, prompt: str, trained: list[int]) -> Row:
+    said, verdict, sampling = trace.completion, trace.verdict, trace.sampling
+    return {
+        "id": trace.id,
+        "task_id": trace.task_id,
+        "domain": trace.domain,
+        "size": trace.size,
+        "split": trace.split.value,
+        "generation": trace.generation,
+        "sample_index": trace.sample_index,
+        "policy_id": trace.policy_id,
+        "status": verdict.status.value,
+        "reason": verdict.reason,
+        "failed_step": verdict.failed_step,
+        "plan": [f"({' '.join(step)})" for step in verdict.plan],
+        "cost": None if verdict.cost is None else float(verdict.cost),
+        "strict": verdict.strict,
+        "validator": verdict.validator,
+        "prompt": prompt,
+        "text": said.text,
+        "prompt_token_ids": list(said.prompt_token_ids),
+        "token_ids": list(said.token_ids),
+        "logprobs": None if said.logprobs is None else list(said.logprobs),
+        "finish_reason": said.finish_reason,
+        "reasoning_tokens": said.reasoning_tokens,
+        "temperature": sampling.temperature,
+        "max_new_tokens": sampling.max_new_tokens,
+        "dtype": sampling.dtype,
+        "source": trace.source,
+        "trained": trained,
+    }
+
+
+def _trained(run_dir: RunDir) -> dict[str, list[int]]:
+    """Trace id -> the generations that it trained."""
+    out: dict[str, list[int]] = {}
+    for generation in range(1, run_dir.config.generations + 1):
+        for trace_id in (run_dir.pool(generation - 1) or {"weights": {}})["weights"]:
+            out.setdefault(trace_id, []).append(generation)
+    return out
+
+
+class JsonLines:
+    def __init__(self, path: Path, columns: dict[str, tuple[str, str]]) -> None:
+        self._file = path.open("w", encoding="utf-8")
+
+    def __enter__(self) -> "JsonLines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, row: Row) -> None:
+        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+class Parquet:
+    def __init__(self, path: Path, columns: dict[str, tuple[str, str]]) -> None:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        self._schema = pa.schema([(name, _arrow(kind)) for name, (kind, _) in columns.items()])
+        self._file = parquet.ParquetWriter(path, self._schema, compression="zstd")
+        self._rows: list[Row] = []
+        self._tokens = 0
+
+    def __enter__(self) -> "Parquet":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+        self._file.close()
+
+    def write(self, row: Row) -> None:
+        self._rows.append(row)
+        self._tokens += len(row.get("token_ids", ()))
+        if len(self._rows) >= ROWS_AT_ONCE or self._tokens >= TOKENS_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if self._rows:
+            self._file.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows, self._tokens = [], 0
+
+
+MAKERS: dict[str, Callable[[Path, dict[str, tuple[str, str]]], JsonLines | Parquet]] = {
+    "jsonl": JsonLines,
+    "parquet": Parquet,
+}
+
+
+def _arrow(kind: str) -> Any:
+    import pyarrow as pa
+
+    plain = {
+        "string": pa.string(),
+        "int64": pa.int64(),
+        "double": pa.float64(),
+        "float": pa.float32(),
+        "bool": pa.bool_(),
+    }
+    inner = kind.removeprefix("list<").removesuffix(">")
+    return pa.list_(plain[inner]) if inner != kind else plain[kind]
+
+
+def _card(run_dir: RunDir, counts: dict[str, int], suffix: str) -> str:
+    """README.md, whose header tells `datasets` which files belong together."""
+    config = run_dir.config
+    splits = [split.value for split in Split if counts[f"traces-{split.value}"]]
+    header = ["---", "configs:", "- config_name: traces", "  default: true", "  data_files:"]
+    for split in splits:
+        header += [f"  - split: {split}", f"    path: traces-{split}.{suffix}"]
+    header += ["- config_name: tasks", "  data_files:", "  - split: tasks", f"    path: tasks.{suffix}"]
+    header += ["tags: [iterative-deployment, planning, pddl]", "---"]
+    told = ", ".join(f"{counts[f'traces-{split}']:,} {split}" for split in splits)
+    return "\n".join(
+        [
+            *header,
+            f"# Traces of {run_dir.path.name}",
+            "",
+            f"{told} answers of {config.model.name} and of the generations trained from it by iterative deployment, "
+            f"{counts['tasks']:,} tasks. Held-out tasks measure: do not train on them.",
+            "",
+            "```python",
+            "from datasets import load_dataset",
+            "",
+            'traces = load_dataset("this/folder")  # by split: ' + ", ".join(splits),
+            'tasks = load_dataset("this/folder", "tasks")["tasks"]',
+            "```",
+            "",
+            *_columns_table("traces", COLUMNS),
+            *_columns_table("tasks", TASK_COLUMNS),
+        ]
+    )
+
+
+def _columns_table(name: str, columns: dict[str, tuple[str, str]]) -> list[str]:
+    rows = [f"| {column} | {kind} | {meaning} |" for column, (kind, meaning) in columns.items()]
+    return [f"## Columns of {name}", "", "| column | type | meaning |", "|---|---|---|", *rows, ""]

@@ -1,0 +1,79 @@
+"""What is measured of a generation: from its stored answers, and from its policy how far it is from generation 0.
+
+The policy is asked once more about some stored answers, one forward pass each, while no other model is loaded. It says
+how far it has moved, and whether it is still the policy that gave its own answers.
+"""
+
+import gc
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from iterdeploy.config import RunConfig
+from iterdeploy.diversity import diversity, drift
+from iterdeploy.evaluate import as_json, measure
+from iterdeploy.parts import Parts
+from iterdeploy.run_dir import RunDir
+from iterdeploy.stops import check_policy
+from iterdeploy.store import TraceStore
+from iterdeploy.types import Drift, Policy, Split, Trace
+
+FIRST_ANSWERS = 64
+"""Generation 0's answers that every later policy is asked about, at most."""
+OWN_ANSWERS = 8
+"""Answers of its own that a policy is asked about, at most."""
+
+
+def measured(policy: Policy, generation: int, run_dir: RunDir, parts: Parts) -> dict[str, Any]:
+    """The content of metrics.json. Stops the run where the policy is not the one whose answers are stored."""
+    store = run_dir.store
+    moved = drift_of(policy, generation, store, parts.config)
+    check_policy(moved, store, generation)
+    references = {task.id: float(cost) for task in store.tasks() if (cost := task.payload.get("reference_cost"))}
+    answers = list(store.traces(generation=generation))
+    trained_on = run_dir.pool(generation - 1) if generation else None
+    varied = {
+        split.value: diversity(
+            [one for one in answers if one.split is split],
+            store.outcomes(split, generation),
+            store.each(trained_on["weights"]) if trained_on and split is Split.DEPLOYED else (),
+        )
+        for split in Split
+    }
+    return as_json(replace(measure(answers, references), diversity=varied, drift=moved))
+
+
+def drift_of(policy: Policy, generation: int, store: TraceStore, config: RunConfig) -> Drift | None:
+    """How far the policy is from generation 0; None where no log-probabilities were recorded in this precision."""
+    held_out = store.first_ids(FIRST_ANSWERS, generation=0, split=Split.HELD_OUT)
+    first = _scored(store, held_out or store.first_ids(FIRST_ANSWERS, generation=0), config)
+    own = _scored(store, store.first_ids(OWN_ANSWERS, generation=generation), config)
+    if not first or not own:
+        return None
+    return drift(first, own, _asked(policy, [*first, *own] if generation else own, config))
+
+
+def _scored(store: TraceStore, ids: Sequence[str], config: RunConfig) -> list[Trace]:
+    """Those traces whose log-probabilities were recorded in the precision in which the policy will be asked."""
+    return [
+        one
+        for one in store.each(ids)
+        if one.completion.logprobs is not None and one.sampling.dtype == config.model.dtype
+    ]
+
+
+def _asked(policy: Policy, traces: Sequence[Trace], config: RunConfig) -> Mapping[str, Sequence[float]]:
+    """Trace id -> log p of its tokens under the policy. The model is loaded for this alone, and given back."""
+    import torch
+
+    from iterdeploy.models.loading import load
+    from iterdeploy.models.scoring import token_logprobs
+
+    rows = [(one.completion.prompt_token_ids, one.completion.token_ids) for one in traces]
+    here = load(policy, config.model, getattr(torch, config.model.dtype))
+    found = token_logprobs(here, rows, config.training.tokens_per_pass or config.training.tokens_per_batch)
+    del here
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return {one.id: values.tolist() for one, values in zip(traces, found, strict=True)}

@@ -1,0 +1,123 @@
+"""From a task's prompt to the token ids that a model is asked with, and from the ids that it sampled to a completion.
+
+The same for every sampler, in this process or behind a server: the model's own chat template renders the prompt, ids
+are kept as they were sampled, and text is only ever made from ids, never the other way round.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iterdeploy.config import ConfigError, ModelConfig
+from iterdeploy.types import Completion
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+THINK_END = "</think>"
+TAGS = ("<think>", THINK_END, "<plan>", "</plan>")
+"""What is read in an answer; a tokenizer may have them as special tokens, and they stay in the text all the same."""
+
+
+def has_template(folder: Path) -> bool:
+    """Whether the model in `folder` brings a chat template. Looks at files only."""
+    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
+        return True
+    path = folder / "tokenizer_config.json"
+    return path.is_file() and bool(json.loads(path.read_text(encoding="utf-8")).get("chat_template"))
+
+
+def uses_template(config: ModelConfig, folder: Path) -> bool:
+    """Whether prompts go through the chat template. ConfigError if they are to and there is none."""
+    there = has_template(folder)
+    if config.chat == "always" and not there:
+        raise ConfigError(f'model.chat = "always", but {folder} has no chat template; set model.chat = "auto"')
+    return there and config.chat != "never"
+
+
+def load_tokenizer(folder: Path, config: ModelConfig) -> "PreTrainedTokenizerBase":
+    from transformers import AutoTokenizer
+
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=config.trust_remote_code
+    )
+    return tokenizer
+
+
+def prompt_ids(tokenizer: "PreTrainedTokenizerBase", prompt: str, config: ModelConfig) -> list[int]:
+    """The ids that the model is asked with: the prompt as it stands, or as the user's turn of the chat template."""
+    if config.chat == "never" or not tokenizer.chat_template:
+        ids: list[int] = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        return ids
+    options: dict[str, Any] = {} if config.thinking == "default" else {"enable_thinking": config.thinking == "on"}
+    rendered = tokenizer.apply_chat_template(
+        [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True, **options
+    )
+    ids = tokenizer(rendered, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def prompt_lengths(folder: Path, prompts: Sequence[str], config: ModelConfig) -> list[int]:
+    """Tokens of each prompt as `prompt_ids` gives them; `transformers` is loaded only for a chat template."""
+    path = folder / "tokenizer.json"
+    try:
+        if uses_template(config, folder):
+            tokenizer = load_tokenizer(folder, config)
+            return [len(prompt_ids(tokenizer, prompt, config)) for prompt in prompts]
+        from tokenizers import Tokenizer
+
+        plain = Tokenizer.from_file(str(path))
+    except ConfigError:
+        raise
+    except Exception as error:  # the libraries raise nothing more specific
+        raise ConfigError(f"model.name: {path} is not a tokenizer: {error}") from None
+    return [len(one.ids) for one in plain.encode_batch(list(prompts), add_special_tokens=False)]
+
+
+def completion(
+    tokenizer: "PreTrainedTokenizerBase",
+    prompt: Sequence[int],
+    tokens: Sequence[int],
+    logprobs: Sequence[float] | None,
+    finish_reason: str,
+) -> Completion:
+    """What was sampled, with what can be read in it. `tokens` hold the end mark where one was sampled."""
+    return Completion(
+        text=_text(tokenizer, tokens[:-1] if finish_reason == "stop" else tokens),
+        prompt_token_ids=tuple(prompt),
+        token_ids=tuple(tokens),
+        logprobs=None if logprobs is None else tuple(logprobs),
+        finish_reason=finish_reason,
+        reasoning_tokens=reasoning_tokens(tokenizer, tokens),
+    )
+
+
+def reasoning_tokens(tokenizer: "PreTrainedTokenizerBase", tokens: Sequence[int]) -> int:
+    """Tokens up to and including the one that ends the first </think>; 0 without one.
+
+    It does not matter whether the answer or the prompt's template opened the reasoning, nor whether the mark is one
+    token or is written in pieces: the shortest beginning whose text holds it is looked for.
+    """
+    if THINK_END not in _decode(tokenizer, tokens):
+        return 0
+    low, high = 0, len(tokens)
+    while high - low > 1:  # the first `high` tokens hold the mark, the first `low` do not
+        middle = (low + high) // 2
+        low, high = (low, middle) if THINK_END in _decode(tokenizer, tokens[:middle]) else (middle, high)
+    return high
+
+
+def _text(tokenizer: "PreTrainedTokenizerBase", tokens: Sequence[int]) -> str:
+    """The tokens as text, without the marks of turns and the like that a chat model may write in its answer."""
+    marks = set(tokenizer.all_special_ids)
+    if marks.intersection(tokens):
+        marks = {mark for mark in marks if _decode(tokenizer, [mark]).strip() not in TAGS}
+        tokens = [token for token in tokens if token not in marks]
+    return _decode(tokenizer, tokens)
+
+
+def _decode(tokenizer: "PreTrainedTokenizerBase", tokens: Sequence[int]) -> str:
+    text = tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False)
+    assert isinstance(text, str)
+    return text

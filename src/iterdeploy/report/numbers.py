@@ -1,0 +1,76 @@
+"""The large table: everything that was measured of every generation."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from iterdeploy.report import diversity_figures, tables
+from iterdeploy.report.tables import NOTHING, Group, Metrics, Table
+from iterdeploy.types import Status
+
+ACTIVITIES = {
+    "sampling": "sampling",
+    "validation": "validation",
+    "training": "training of the next generation",
+    "other": "all else",
+}
+
+
+def everything(
+    metrics: Sequence[Metrics],
+    pools: Mapping[int, Metrics],
+    trainings: Mapping[int, Metrics],
+    seconds: Mapping[int, Mapping[str, float]],
+) -> Table:
+    """One column per generation."""
+    numbers = [one["generation"] for one in metrics]
+    groups = [
+        Group(_split_rows(metrics, split), title)
+        for split, title in (("held_out", "Held-out tasks"), ("deployed", "Deployed tasks"))
+    ]
+    counts = [[status.value, *(tables.number(one["verdicts"][status]) for one in metrics)] for status in Status]
+    trained = [
+        ["traces in the pool", *(tables.number(len(pools[g]["weights"])) if g in pools else NOTHING for g in numbers)],
+        *([name, *(_loss(cell, trainings.get(g)) for g in numbers)] for name, cell in _LOSS_ROWS),
+    ]
+    spent = [
+        [title, *(f"{seconds.get(g, {}).get(activity, 0.0):,.1f}" for g in numbers)]
+        for activity, title in ACTIVITIES.items()
+    ]
+    groups = [group for group in groups if group.rows] + [Group(counts, "Verdicts on all answers")]
+    groups += diversity_figures.numbers(metrics)
+    groups += [Group(trained, "Trained on"), Group(spent, "Seconds")]
+    return Table(["generation", *(f"{g}" for g in numbers)], groups)
+
+
+def _split_rows(metrics: Sequence[Metrics], split: str) -> list[list[str]]:
+    """Without the rows of which nothing is known, such as plan costs where there are no reference plans."""
+    rows = [
+        [name, *(NOTHING if one[split] is None else cell(one[split]) for one in metrics)] for name, cell in _SPLIT_ROWS
+    ]
+    return [row for row in rows if set(row[1:]) != {NOTHING}]
+
+
+def _loss(cell: Callable[[Metrics], float | None], training: Metrics | None) -> str:
+    """There is no training for the base model, and no validation loss where the pool was too small for any."""
+    return NOTHING if training is None else tables.loss(cell(training))
+
+
+_LOSS_ROWS: list[tuple[str, Callable[[Metrics], float | None]]] = [
+    ("training loss, first step", lambda training: training["first_loss"]),
+    ("training loss, last step", lambda training: training["last_loss"]),
+    ("validation loss before", lambda training: training["validation_loss"][0]),
+    ("validation loss after", lambda training: training["validation_loss"][-1]),
+]
+_SPLIT_ROWS: list[tuple[str, Callable[[Metrics], str]]] = [
+    ("coverage", lambda split: tables.share(split["coverage"])),
+    ("95% interval", lambda split: tables.interval(split["interval"])),
+    ("tasks", lambda split: tables.number(split["tasks"])),
+    ("samples of each task (k)", lambda split: tables.number(split["samples_per_task"])),
+    ("solved by some of k (pass@k)", lambda split: tables.share(split["pass_at_k"])),
+    ("solved by all k (unanimous@k)", lambda split: tables.share(split["unanimous_at_k"])),
+    ("mean valid plan, steps", lambda split: tables.mean(split["mean_plan"])),
+    ("longest valid plan, steps", lambda split: tables.number(split["longest_plan"])),
+    ("reasoning tokens, mean", lambda split: tables.mean(split["reasoning_tokens"])),
+    ("plans exactly in the form asked", lambda split: tables.share(split["strict_share"])),
+    ("coverage if only those counted", lambda split: tables.share(split.get("strict_coverage"))),
+    ("cost, times the reference plan's", lambda split: tables.ratio(split.get("cost_ratio"))),
+]

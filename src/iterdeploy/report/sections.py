@@ -1,0 +1,68 @@
+"""What the page says after its first screen, section by section; what a run has nothing to say of is left out."""
+
+from iterdeploy.report import (
+    diversity_figures,
+    findings,
+    outcome_figures,
+    plan_figures,
+    training_figures,
+    verdict_figures,
+)
+from iterdeploy.report.contents import Contents
+from iterdeploy.report.figure import Figure
+from iterdeploy.report.lineage import lineage
+from iterdeploy.report.section import Section, section, shown
+
+
+def sections(contents: Contents) -> list[Section]:
+    if not contents.metrics:
+        return []
+    found = [
+        section(
+            "sizes", "Where it got better", "Sizes",
+            "By domain and by task size, and whether the model became more reliable or learned something new.",
+            outcome_figures.by_domain(contents), *outcome_figures.by_size(contents),
+            outcome_figures.kept_apart(contents),
+        ),
+        section(
+            "plans", "Plans", "Plans",
+            "What the plans are like that the validator accepted, and how much reasoning stands before an answer.",
+            *plan_figures.lengths(contents), *plan_figures.trends(contents.metrics),
+            shown("By domain", "Plans of different domains cannot be compared: the figures above that mix them, "
+                   "taken apart.", plan_figures.domain_table(contents), broad=True),
+        ),
+        section(
+            "verdicts", "Verdicts and reasons", "Verdicts",
+            "What the validator said, and why it refused.",
+            verdict_figures.verdicts(contents),
+            shown("Commonest reasons", "The share of a generation's answers that failed so. Names of objects and "
+                   "numbers of steps are left out, so that failures of one kind count together.",
+                   verdict_figures.reasons(contents)),
+        ),
+        section(
+            "lineage", "Lineage", "Lineage",
+            "Which traces of which generation trained which model.",
+            lineage(contents), training_figures.pools(contents.pools, len(contents.metrics) - 1),
+        ),
+        section(
+            "diversity", "Diversity", "Diversity",
+            "Whether the answers collapse to a few, and how far the model has moved.",
+            *diversity_figures.figures(contents.metrics),
+        ),
+        section(
+            "training", "Training and cost", "Cost",
+            "What fine-tuning did, and what the run took.",
+            training_figures.losses(contents.trainings), training_figures.costs(contents),
+        ),
+        section("audit", "What curation rewards", "Audit", findings.AUDIT, *findings.audit(contents.audit)),
+        section("theory", "How much of it is REINFORCE", "Theory", findings.THEORY, *findings.theory(contents.theory)),
+    ]  # fmt: skip
+    return [one for one in found if one.items]
+
+
+def figures(contents: Contents) -> list[Figure]:
+    """All figures of a run, the one that answers whether the loop worked first."""
+    if not contents.metrics:
+        return []
+    items = [item for one in sections(contents) for item in one.items if isinstance(item, Figure)]
+    return [outcome_figures.coverage(contents.metrics), *items]

@@ -1,0 +1,182 @@
+"""Sampling with a vLLM server of our own, which runs only while a generation is sampled.
+
+A separate process gives all of the accelerator's memory back before training begins, and it may live in an environment
+of its own with the versions that vLLM wants. It is reached like any other server (`openai.py`). With LoRA it serves the
+base model and loads the generation's adapter; with full fine-tuning it serves the generation's weights.
+"""
+
+import contextlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.samplers import supervisor
+from iterdeploy.samplers.client import ServerError
+from iterdeploy.samplers.endpoint import Endpoint
+from iterdeploy.samplers.openai import OpenAiSampler
+from iterdeploy.samplers.protocol import Answered, Asked, Row
+from iterdeploy.types import Completion, Policy
+
+BASE = "base"
+"""What the server calls the model that it is started with."""
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""Largest ranks of adapters that vLLM can be told to make room for."""
+LOG_LINES = 15
+"""Of the end of the server's log, in errors."""
+STOP_TIMEOUT = 40.0
+"""Seconds; the supervisor needs at most 20."""
+
+
+def interpreter(config: RunConfig) -> str:
+    return config.server.python or os.environ.get("ITERDEPLOY_VLLM_PYTHON") or sys.executable
+
+
+def check_vllm(config: RunConfig) -> None:
+    """ConfigError if there is no vLLM to start. Looks for the package without importing it."""
+    python = interpreter(config)
+    code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
+    try:
+        found = subprocess.run([python, "-c", code], capture_output=True).returncode == 0
+    except OSError as error:
+        raise ConfigError(f"server.python: {python} cannot be run: {error.strerror}") from None
+    if not found:
+        raise ConfigError(
+            f'sampling.sampler = "vllm", but {python} has no vllm: install it, for example in an environment of its '
+            "own, and name that environment's interpreter in server.python or ITERDEPLOY_VLLM_PYTHON"
+        )
+    _rank(config)
+
+
+class VllmSampler:
+    served = True
+
+    def __init__(self, policy: Policy, config: RunConfig) -> None:
+        self._policy = policy
+        self._config = config
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = Path()
+
+    @property
+    def source(self) -> str:
+        return self._inside.source
+
+    def __enter__(self) -> Self:
+        port, key = _free_port(), secrets.token_urlsafe(24)
+        try:
+            self._start(port, key)
+            address = f"http://127.0.0.1:{port}"
+            self._await_health(address)
+            endpoint = Endpoint(f"{address}/v1", key, BASE, self._check_alive)
+            self._inside = OpenAiSampler(self._policy, self._config, endpoint)
+            self._inside.__enter__()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self._inside.__exit__(kind, error, traceback)
+        finally:
+            self._stop()
+        if error is None:
+            self._log.unlink()
+
+    def sample(self, prompts: Sequence[str], seed: int) -> list[Completion]:
+        return self._inside.sample(prompts, seed)
+
+    def answers(self, asked: Sequence[Asked]) -> Iterator[Answered]:
+        return self._inside.answers(asked)
+
+    def logprobs(self, rows: Sequence[Row]) -> list[list[float]] | None:
+        return self._inside.logprobs(rows)
+
+    def _start(self, port: int, key: str) -> None:
+        environment = {
+            **os.environ,
+            "HF_HUB_OFFLINE": "1",
+            "VLLM_NO_USAGE_STATS": "1",
+            "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
+            "VLLM_API_KEY": key,
+        }
+        handle, name = tempfile.mkstemp(prefix="iterdeploy-vllm-", suffix=".log")
+        self._log = Path(name)
+        with os.fdopen(handle, "wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, supervisor.__file__, *self._command(port)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
+
+    def _command(self, port: int) -> list[str]:
+        policy, config = self._policy, self._config
+        weights = policy.base_model if policy.adapter or policy.weights is None else policy.weights
+        command = [interpreter(config), "-m", "vllm.entrypoints.openai.api_server"]
+        command += ["--model", weights, "--served-model-name", BASE, "--dtype", config.model.dtype]
+        command += ["--host", "127.0.0.1", "--port", str(port), "--seed", str(config.seed % 2**31)]
+        command += ["--max-num-seqs", str(config.server.concurrency)]
+        # What requests do not say is vLLM's own default, not the model's; log-probabilities are those at temperature 1.
+        command += ["--generation-config", "vllm", "--logprobs-mode", "raw_logprobs"]
+        if config.model.trust_remote_code:
+            command += ["--trust-remote-code"]
+        if policy.adapter:
+            command += ["--enable-lora", "--max-lora-rank", str(_rank(config))]
+        return [*command, *config.server.arguments]
+
+    def _await_health(self, address: str) -> None:
+        import urllib.error
+        import urllib.request
+
+        open_directly = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+        deadline = time.monotonic() + self._config.server.timeout
+        while time.monotonic() < deadline:
+            self._check_alive()
+            with contextlib.suppress(OSError, urllib.error.URLError), open_directly(f"{address}/health", timeout=5):
+                return
+            time.sleep(0.5)
+        raise ServerError(self._told(f"vLLM was not ready after {self._config.server.timeout:g} seconds"))
+
+    def _check_alive(self) -> None:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise ServerError(self._told("the vLLM server ended by itself"))
+
+    def _told(self, problem: str) -> str:
+        lines = self._log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+        return f"{problem}. The end of its log, {self._log}:\n" + "\n".join(lines)
+
+    def _stop(self) -> None:
+        """Returns when every process of the server is gone."""
+        if self._process is None:
+            return
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(STOP_TIMEOUT)
+
+
+def _rank(config: RunConfig) -> int:
+    wanted = config.training.lora_rank if config.training.method == "lora" else 0
+    try:
+        return next(rank for rank in RANKS if rank >= wanted)
+    except StopIteration:
+        raise ConfigError(f"training.lora_rank: vLLM serves adapters of rank {RANKS[-1]} at most") from None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,172 @@
+"""Whose answers the theory is about: stored ones of any generation, and fresh ones of any policy, sampled and judged.
+
+Everything is about some of the deployed tasks, drawn by hash. The two halves of a set of answers are the samples with
+even and with odd index: given the tasks they are independent, which is what separates noise from difference.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from iterdeploy.collect import ask, batches
+from iterdeploy.config import RunConfig, UserError
+from iterdeploy.parts import Parts, assemble
+from iterdeploy.run_dir import RunDir
+from iterdeploy.samplers import SAMPLERS, Asked
+from iterdeploy.training.trainer import read_policy
+from iterdeploy.types import Completion, Policy, Split, Status, Task, Trace, content_hash
+
+Say = Callable[[str], None]
+"""Told what is being done, a line at a time."""
+
+GROUPS = 10
+"""Tasks are dealt into this many groups; standard errors come from leaving one out at a time."""
+
+
+class TheoryError(UserError):
+    """The theory cannot be applied to what the run has left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    task_id: str
+    group: int
+    generation: int
+    half: int
+    """0 or 1."""
+    prompt: tuple[int, ...]
+    tokens: tuple[int, ...]
+    valid: bool
+    trace_id: str
+    """Empty for a fresh answer."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A generation of a run, and the deployed tasks on which it is looked at."""
+
+    run_dir: RunDir
+    parts: Parts
+    generation: int
+    tasks: Mapping[str, Task]
+    groups: Mapping[str, int]
+    """Task id -> group."""
+    say: Say
+    drawn: dict[tuple[str, float, str], list[Answer]] = field(default_factory=dict)
+    """Fresh answers by policy, temperature and precision: drawn once."""
+
+    @property
+    def config(self) -> RunConfig:
+        return self.parts.config
+
+    @property
+    def two_halves(self) -> bool:
+        """Whether the stored answers of a task fall into two halves of the same size."""
+        return self.config.sampling.samples % 2 == 0
+
+    @cached_property
+    def first_half(self) -> "Subject":
+        """The same for half of the tasks: for what costs several times as much."""
+        return replace(self, tasks=dict(list(self.tasks.items())[: max(GROUPS, len(self.tasks) // 2)]))
+
+    def policy(self, generation: int) -> Policy:
+        """The policy of a generation; the base model is found where it is now, not where it was during the run."""
+        if generation == 0:
+            return self.parts.base
+        saved = read_policy(self.run_dir.path / f"generation-{generation - 1}" / "policy")
+        return replace(saved, base_model=self.parts.base.base_model)
+
+    @property
+    def current(self) -> Policy:
+        return self.policy(self.generation)
+
+    @property
+    def start(self) -> Policy:
+        """The policy from which this generation's pool trains the next."""
+        return self.parts.trainer.start(self.parts.base, self.current)
+
+    @cached_property
+    def traces(self) -> list[Trace]:
+        """Stored traces of these tasks, of this generation and all before it, but none that the validator failed on."""
+        found = self.run_dir.store.traces(up_to=self.generation, split=Split.DEPLOYED)
+        return [trace for trace in found if trace.task_id in self.tasks and trace.verdict.status is not Status.ERROR]
+
+    def stored(self, generation: int | None = None) -> list[Answer]:
+        """Answers of one generation, or of all."""
+        return [self.answer(trace) for trace in self.traces if generation in (None, trace.generation)]
+
+    def answer(self, trace: Trace) -> Answer:
+        said = trace.completion
+        return self._answer(trace.task_id, trace.generation, trace.sample_index, said, trace.valid, trace.id)
+
+    def _answer(self, task_id: str, generation: int, index: int, said: Completion, valid: bool, origin: str) -> Answer:
+        group = self.groups[task_id]
+        return Answer(task_id, group, generation, index % 2, said.prompt_token_ids, said.token_ids, valid, origin)
+
+    def fresh(self, policy: Policy, temperature: float = 1.0, dtype: str | None = None) -> list[Answer]:
+        """Two new answers for each task, sampled by the run's own sampler and judged as in the run."""
+        dtype = dtype or self.config.model.dtype
+        key = (policy.id, temperature, dtype)
+        missing = self.tasks.keys() - {answer.task_id for answer in self.drawn.get(key, [])}
+        if missing:
+            tasks = [task for task_id, task in self.tasks.items() if task_id in missing]
+            self.say(f"sampling {2 * len(tasks)} answers of generation {policy.generation} at {temperature} in {dtype}")
+            self.drawn.setdefault(key, []).extend(self._draw(policy, temperature, dtype, tasks))
+        return [answer for answer in self.drawn[key] if answer.task_id in self.tasks]
+
+    def _draw(self, policy: Policy, temperature: float, dtype: str, tasks: Sequence[Task]) -> Iterator[Answer]:
+        sampling = self.config.sampling.model_copy(update={"temperature": temperature})
+        model = self.config.model.model_copy(update={"dtype": dtype})
+        config = self.config.model_copy(update={"sampling": sampling, "model": model})
+        wanted = batches(ask(tasks, 2), sampling.batch_size)
+        asked = []
+        for batch in wanted:
+            keys = [(request.task.id, request.sample_index) for request in batch]
+            seed = int(content_hash("theory", config.seed, policy.id, temperature, dtype, keys)[:15], 16)
+            asked.append(Asked([request.task.prompt for request in batch], seed))
+        with SAMPLERS[sampling.sampler](policy, config) as sampler:
+            for answered in sampler.answers(asked):
+                for request, said in zip(wanted[answered.index], answered.completions, strict=True):
+                    valid = self.parts.tasks.judge(request.task, said).status is Status.VALID
+                    yield self._answer(request.task.id, policy.generation, request.sample_index, said, valid, "")
+
+
+def choose(run_dir: RunDir, generation: int | None, traces: int, say: Say) -> Subject:
+    """The generation asked for, or the last that trained another, with as many tasks as give about `traces` traces."""
+    trained = [entry["generation"] for entry in run_dir.metrics() if run_dir.pool(entry["generation"]) is not None]
+    if not trained:
+        raise TheoryError(
+            f"{run_dir.path}: no generation of this run has trained another yet, so there is nothing to look at; "
+            "resume it, or start a run with generations = 1 or more"
+        )
+    chosen = trained[-1] if generation is None else generation
+    if chosen not in trained:
+        raise TheoryError(
+            f"--generation {chosen}: the generations that trained another are {', '.join(map(str, trained))}"
+        )
+    config = run_dir.config
+    parts = assemble(config)
+    of_generation = list(run_dir.store.traces(generation=chosen, split=Split.DEPLOYED))
+    _check(of_generation, chosen)
+    ids = sorted({trace.task_id for trace in of_generation}, key=lambda task_id: content_hash("theory", task_id))
+    ids = ids[: max(2 * GROUPS, traces // config.sampling.samples)]
+    if not any(trace.valid for trace in of_generation if trace.task_id in ids):
+        raise TheoryError(
+            f"generation {chosen}: none of the {len(ids)} tasks looked at has a valid trace; raise --traces"
+        )
+    tasks = {task.id: task for task in run_dir.store.tasks(ids)}
+    in_order = {task_id: tasks[task_id] for task_id in ids}
+    return Subject(run_dir, parts, chosen, in_order, {task_id: i % GROUPS for i, task_id in enumerate(ids)}, say)
+
+
+def _check(traces: Sequence[Trace], generation: int) -> None:
+    if not any(trace.valid for trace in traces):
+        raise TheoryError(
+            f"generation {generation}: none of its {len(traces)} traces is valid, so neither gradient exists"
+        )
+    unknown = sum(trace.completion.logprobs is None for trace in traces)
+    if unknown:
+        raise TheoryError(
+            f"generation {generation}: {unknown} of its {len(traces)} traces have no recorded log-probabilities, so "
+            "nothing shows that the weights on the disk are those that sampled; sample with a sampler that records them"
+        )

@@ -1,0 +1,139 @@
+"""What the run's fine-tuning really was: its own pool at the weights it began with, and after real optimiser steps."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iterdeploy.models.loading import load
+from iterdeploy.models.scoring import sequence_logprobs
+from iterdeploy.theory.answers import Answer, Subject
+from iterdeploy.theory.gradients import Differentiable, compare, cosine, differentiable, sums
+from iterdeploy.theory.proposition1 import batch_coefficients, reward
+from iterdeploy.training.examples import make_examples
+from iterdeploy.training.trainer import Pooled, Trainer, read_policy, split_validation
+from iterdeploy.types import Example, Policy
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import torch
+
+    Array = npt.NDArray[np.float64]
+
+STEPS = (1, 10)
+"""After how many optimiser steps to look, beside the end of the run's own training."""
+
+
+def measure(subject: Subject) -> dict[str, Any]:
+    start = subject.start
+    return {
+        "starts_from": start.generation,
+        "objective": subject.config.training.objective,
+        "pool": [pool_row(subject, policy) for policy in {one.id: one for one in (start, subject.current)}.values()],
+        "steps": list(step_rows(subject.first_half, start)),
+    }
+
+
+def pool(subject: Subject) -> list[Example]:
+    """The examples that train, of the whole pool."""
+    curated = subject.run_dir.pool(subject.generation)
+    assert curated is not None, "`choose` takes no generation without a pool"
+    weights = curated["weights"]
+    return make_examples(subject.run_dir.store.by_ids(weights), weights)
+
+
+def pool_row(subject: Subject, policy: Policy) -> dict[str, Any]:
+    """The mean step of the first epoch, on the tasks looked at, against REINFORCE at the same weights."""
+    train, _ = split_validation(pool(subject), subject.config.training.validation_share)
+    counts = dict(zip([row.trace_id for row in train], batch_coefficients(subject, train).tolist(), strict=True))
+    answers = [answer for answer in subject.stored() if answer.trace_id in counts]
+    coefficients = [counts[answer.trace_id] for answer in answers]
+    fresh = subject.fresh(policy)
+    at = differentiable(subject, policy)
+    subject.say(f"gradients of {len(answers)} traces of the pool at generation {policy.generation}")
+    if subject.config.training.objective.startswith("iw_"):
+        behaviour = {row.trace_id: row.behaviour_logprob for row in train}
+        coefficients = list(coefficients * _tamed_ratios(subject, at, answers, behaviour))
+    (gradient,) = sums(at, answers, [coefficients])
+    (reference,) = sums(at, fresh, [reward(fresh) / len(fresh)])
+    return {
+        "generation": policy.generation,
+        "traces": len(answers),
+        "ceiling": ceiling(reference, int(reward(fresh).sum()), len(answers)),
+        **asdict(compare(gradient, reference, halves=False)),
+    }
+
+
+def ceiling(reference: "torch.Tensor", valid: int, traces: int) -> float | None:
+    """The cosine that `traces` valid on-policy traces would be expected to have with the expected gradient.
+
+    The two halves of the reference, of valid / 2 traces each, have cosine r = 1 / (1 + s / (valid / 2)), where s / m is
+    the squared noise of m traces by the squared length of the expectation.
+    """
+    r = cosine(reference[0], reference[1])
+    if r is None or r <= 0 or not traces:
+        return None
+    return float((1 + (1 / r - 1) * (valid / 2) / traces) ** -0.5)
+
+
+def _tamed_ratios(
+    subject: Subject, at: Differentiable, answers: Sequence[Answer], behaviour: dict[str, float | None]
+) -> "Array":
+    """The trainer's importance ratios, clipped or divided by their mean."""
+    import numpy as np
+
+    now = sequence_logprobs(at.here, [(one.prompt, one.tokens) for one in answers], _tokens(subject))
+    ratios: Array = np.exp(now - np.array([behaviour[answer.trace_id] for answer in answers], dtype=float))
+    training = subject.config.training
+    return ratios.clip(max=training.importance_clip) if training.importance == "clipped" else ratios / ratios.mean()
+
+
+def trained(subject: Subject, start: Policy) -> Iterator[tuple[int | None, Policy]]:
+    """(steps, policy) after a few optimiser steps of the run's trainer on the whole pool, and at the training's end."""
+    config = subject.config
+    curated = subject.run_dir.pool(subject.generation)
+    assert curated is not None
+    examples = Pooled(pool(subject), curated["digest"])
+    for steps in STEPS:
+        subject.say(f"training {steps} optimiser step{'s' if steps > 1 else ''} on the pool")
+        trainer = Trainer(
+            config.training.model_copy(update={"steps": steps, "processes": 1}), config.model, config.seed
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            trainer.fit(start, subject.generation + 1, examples, Path(folder), lambda done, in_all: None)
+            yield steps, read_policy(Path(folder))
+    if (subject.run_dir.path / f"generation-{subject.generation}" / "policy").is_dir():
+        yield None, subject.policy(subject.generation + 1)
+
+
+def step_rows(subject: Subject, start: Policy) -> Iterator[dict[str, Any]]:
+    """SFT on the answers that were on-policy where training started, once it has moved on; plain and weighted."""
+    import numpy as np
+    import torch
+
+    stored = subject.stored(start.generation)
+    rows, rewards = [(answer.prompt, answer.tokens) for answer in stored], reward(stored)
+    tokens, temperature = _tokens(subject), subject.config.sampling.temperature
+    if not rewards.any():
+        return
+    before = sequence_logprobs(load(start, subject.config.model, torch.float32), rows, tokens, temperature)
+    for steps, policy in trained(subject, start):
+        fresh = subject.fresh(policy)
+        at = differentiable(subject, policy)
+        ratios = np.exp(sequence_logprobs(at.here, rows, tokens) - before)
+        subject.say(f"gradients {'at the end of training' if steps is None else f'after {steps} steps'}")
+        plain, weighted = sums(at, stored, [rewards / rewards.sum(), rewards * ratios / len(stored)])
+        (reference,) = sums(at, fresh, [reward(fresh) / len(fresh)])
+        yield {
+            "steps": steps,
+            "traces": int(rewards.sum()),
+            "mean_ratio": float(ratios.mean()),
+            "plain": asdict(compare(plain, reference, halves=subject.two_halves)),
+            "weighted": asdict(compare(weighted, reference, halves=subject.two_halves)),
+        }
+
+
+def _tokens(subject: Subject) -> int:
+    return subject.config.training.tokens_per_batch

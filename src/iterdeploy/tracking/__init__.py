@@ -1,0 +1,79 @@
+"""What a run measures, line by line: always in RUN/metrics.jsonl, and in the trackers that the configuration names.
+
+Everything is derived from outputs that are finished, so a resumed run adds what is new and repeats nothing. A tracker
+that fails does not stop the run; what it has missed is sent when the run is next resumed.
+"""
+
+import json
+import sys
+from importlib.util import find_spec
+from uuid import uuid4
+
+from iterdeploy.config import ConfigError, RunConfig, TrackingConfig
+from iterdeploy.keys import without_keys
+from iterdeploy.run_dir import RunDir, read_json, write_json, write_text
+from iterdeploy.tracking.rows import Row, rows
+from iterdeploy.tracking.trackers import PACKAGES, TRACKERS, Shown
+
+LINES = "metrics.jsonl"
+SENT = "tracking.json"
+"""Tracker -> its id for this run, and how many lines it has."""
+
+
+def check_tracking(config: TrackingConfig) -> None:
+    """ConfigError if a tracker is named whose package is not installed."""
+    for name in config.to:
+        if find_spec(PACKAGES[name]) is None:
+            raise ConfigError(
+                f'tracking.to: "{name}" needs the package {PACKAGES[name]}, which is not installed; '
+                f"`pip install {PACKAGES[name]}` gets it"
+            )
+
+
+class Tracking:
+    """Brings lines and trackers up to date with a run."""
+
+    def __init__(self, config: RunConfig) -> None:
+        check_tracking(config.tracking)
+        self._config = config
+        self._failed: set[str] = set()
+
+    def update(self, run_dir: RunDir) -> None:
+        """Adds what has been measured since the last time."""
+        lines = write_lines(run_dir)
+        for name in self._config.tracking.to:
+            if name not in self._failed:
+                self._send(name, lines, run_dir)
+
+    def _send(self, name: str, lines: list[Row], run_dir: RunDir) -> None:
+        path = run_dir.path / SENT
+        state = read_json(path) if path.exists() else {}
+        mine = state.setdefault(name, {"id": uuid4().hex[:16], "lines": 0})
+        if mine["lines"] == len(lines):
+            return
+        shown = Shown(run_dir.path, mine["id"], self._config.tracking.project, self._config.model_dump(mode="json"))
+        try:
+            TRACKERS[name](shown, lines[mine["lines"] :])
+        except Exception as error:  # whatever it is, the run matters more
+            self._failed.add(name)
+            print(
+                f"iterdeploy: warning: tracking to {name} failed and is off until the run is resumed; {LINES} has "
+                f"everything ({without_keys(repr(error))})",
+                file=sys.stderr,
+            )
+            return
+        mine["lines"] = len(lines)
+        write_json(path, state)
+
+
+def write_lines(run_dir: RunDir) -> list[Row]:
+    """Brings the run's own lines up to date; those that are there stay as they are."""
+    path = run_dir.path / LINES
+    there = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    new = [json.dumps(row) for row in rows(run_dir)[len(there) :]]
+    if new:
+        write_text(path, "".join(f"{line}\n" for line in [*there, *new]))
+    return [json.loads(line) for line in [*there, *new]]
+
+
+__all__ = ["LINES", "Row", "Tracking", "check_tracking", "rows", "write_lines"]

@@ -1,0 +1,140 @@
+"""The state of a training phase on the disk, so that an interrupted one goes on and ends with the same weights.
+
+    OUT/checkpoint-120/
+      weights.safetensors   what is trained: all weights, or the adapter's
+      state.pt              optimiser, schedule, random numbers of every process, and how far training was
+      policy.txt            the identifier of the policy that is being trained
+
+A checkpoint is written beside its place, synced and renamed; then the one before it goes.
+"""
+
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iterdeploy.training.ranks import Ranks
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass
+class Trained:
+    """How far a phase is, and what it will report. What is done follows from the lengths of these lists."""
+
+    log: list[dict[str, float]] = field(default_factory=list)
+    """One entry per optimiser step."""
+    validation: list[float | None] = field(default_factory=list)
+    """The loss on the held-out examples before training and after every epoch that is finished."""
+    importance: list[dict[str, float]] = field(default_factory=list)
+    """One entry per epoch that has begun, where traces count by their importance."""
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All that an optimiser step changes, beside random numbers."""
+
+    weights: "dict[str, torch.nn.Parameter]"
+    optimiser: "torch.optim.Optimizer"
+    schedule: "torch.optim.lr_scheduler.LRScheduler"
+
+
+class Checkpoints:
+    def __init__(self, out: Path, policy: str, minutes: float, ranks: Ranks) -> None:
+        self._out = out
+        self._policy = policy
+        self._seconds = 60 * minutes
+        self._ranks = ranks
+        self._saved_at = time.monotonic()
+
+    def restore(self, parts: Parts) -> Trained | None:
+        """Puts the parts into the newest state that was saved of this policy; None, with nothing changed, if there is
+        none. Those of other policies are taken away."""
+        found = self._found()
+        own = [folder for folder in found if (folder / "policy.txt").read_text() == self._policy]
+        trained = self._read(own[0], parts) if own else None
+        self._ranks.gather(None)  # nobody looks at what is taken away now
+        if self._ranks.first:
+            for folder in found:
+                if folder not in own:
+                    shutil.rmtree(folder)
+        return trained
+
+    def _read(self, folder: Path, parts: Parts) -> Trained:
+        import torch
+        from safetensors.torch import load_file
+
+        saved = load_file(folder / "weights.safetensors")
+        with torch.no_grad():
+            for name, parameter in parts.weights.items():
+                parameter.copy_(saved[name])
+        state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+        parts.optimiser.load_state_dict(state["optimiser"])
+        parts.schedule.load_state_dict(state["schedule"])
+        _set_random_state(state["random"][self._ranks.rank])
+        return Trained(**state["trained"])
+
+    def save_if_due(self, parts: Parts, trained: Trained) -> None:
+        if not any(self._ranks.gather(time.monotonic() - self._saved_at >= self._seconds)):
+            return
+        random = self._ranks.gather(_random_state())
+        if self._ranks.first:
+            self._write(parts, trained, random)
+        self._saved_at = time.monotonic()
+
+    def clear(self) -> None:
+        """Takes all checkpoints away: training is finished."""
+        if self._ranks.first:
+            for folder in self._found():
+                shutil.rmtree(folder)
+
+    def _found(self) -> list[Path]:
+        """Newest first."""
+        folders = self._out.glob("checkpoint-*")
+        return sorted(folders, key=lambda folder: int(folder.name.partition("-")[2]), reverse=True)
+
+    def _write(self, parts: Parts, trained: Trained, random: list[Any]) -> None:
+        import torch
+        from safetensors.torch import save_file
+
+        before = self._found()
+        beside = self._out / "writing-checkpoint"
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+        weights = {name: parameter.detach().contiguous() for name, parameter in parts.weights.items()}
+        save_file(weights, beside / "weights.safetensors")
+        state = {
+            "optimiser": parts.optimiser.state_dict(),
+            "schedule": parts.schedule.state_dict(),
+            "random": random,
+            "trained": asdict(trained),
+        }
+        torch.save(state, beside / "state.pt")
+        (beside / "policy.txt").write_text(self._policy)
+        for path in [*beside.iterdir(), beside]:
+            handle = os.open(path, os.O_RDONLY)
+            os.fsync(handle)
+            os.close(handle)
+        beside.rename(self._out / f"checkpoint-{len(trained.log)}")
+        for folder in before:
+            shutil.rmtree(folder)
+
+
+def _random_state() -> "dict[str, torch.Tensor]":
+    import torch
+
+    state = {"cpu": torch.get_rng_state()}
+    return state | ({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
+
+
+def _set_random_state(state: "dict[str, torch.Tensor]") -> None:
+    import torch
+
+    torch.set_rng_state(state["cpu"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])

@@ -1,0 +1,151 @@
+"""Training in several processes, one per GPU: `fit_in_workers` starts them, and as a program this is one of them.
+
+    python -m iterdeploy.training.worker OUT
+
+reads the phase from OUT/workers/phase.json and its place among the others from RANK and WORLD_SIZE. The processes find
+each other by a file, not by a port. A worker ends when the process that started it does, however that ends.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from iterdeploy.config import ModelConfig, TrainingConfig, UserError
+from iterdeploy.training.fit import fit
+from iterdeploy.training.phase import Phase, Pooled, Progress, TrainingError
+from iterdeploy.training.ranks import Ranks
+from iterdeploy.types import Example, Policy
+
+FAILED = 3
+"""Exit status of a worker that left its reason in a file."""
+
+
+def fit_in_workers(phase: Phase, out: Path, progress: Progress) -> None:
+    """`fit` in as many processes as the configuration says."""
+    folder = out / "workers"
+    _empty(folder)
+    (folder / "phase.json").write_text(_written(phase), encoding="utf-8")
+    world = phase.config.processes
+    workers = [_start(out, rank, world) for rank in range(world)]
+    relay = threading.Thread(target=_relay, args=(workers[0].stdout, progress))
+    relay.start()
+    try:
+        while any(worker.poll() is None for worker in workers):
+            if any(worker.returncode for worker in workers):
+                break
+            time.sleep(0.05)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+        relay.join()
+    _raise_failure(folder, [worker.returncode for worker in workers])
+    _empty(folder)
+    folder.rmdir()
+
+
+def _start(out: Path, rank: int, world: int) -> "subprocess.Popen[str]":
+    place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "iterdeploy.training.worker", str(out)],
+        env={**os.environ, **place},
+        stdin=subprocess.PIPE,  # never written to: it closes when this process ends
+        stdout=subprocess.PIPE if rank == 0 else subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def _relay(lines: IO[str], progress: Progress) -> None:
+    for line in lines:
+        match line.split():
+            case ["tokens", done, total]:
+                progress(int(done), int(total))
+
+
+def _raise_failure(folder: Path, statuses: list[int]) -> None:
+    reasons = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("failure-*.txt"))]
+    if reasons:
+        raise TrainingError(reasons[0])
+    if any(statuses):
+        ended = ", ".join(map(str, statuses))
+        raise TrainingError(f"a training process failed (exit statuses {ended}); what it said of it is above")
+
+
+def _empty(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+
+
+def _written(phase: Phase) -> str:
+    values = {
+        "config": phase.config.model_dump(mode="json"),
+        "model": phase.model.model_dump(mode="json"),
+        "seed": phase.seed,
+        "start": asdict(phase.start),
+        "generation": phase.generation,
+        "examples": [asdict(example) for example in phase.pool.examples],
+        "digest": phase.pool.digest,
+    }
+    return json.dumps(values)
+
+
+def _read(text: str) -> Phase:
+    values: dict[str, Any] = json.loads(text)
+    examples = [Example(**{**row, "token_ids": tuple(row["token_ids"])}) for row in values["examples"]]
+    return Phase(
+        TrainingConfig.model_validate(values["config"]),
+        ModelConfig.model_validate(values["model"]),
+        values["seed"],
+        Policy(**values["start"]),
+        values["generation"],
+        Pooled(examples, values["digest"]),
+    )
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+def main(out: Path) -> int:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    import torch
+    from torch import distributed
+
+    from iterdeploy.models.loading import device_of
+
+    folder = out / "workers"
+    phase = _read((folder / "phase.json").read_text(encoding="utf-8"))
+    ranks = Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+    backend = "gloo"
+    if device_of(phase.model) == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        backend = "nccl"
+    distributed.init_process_group(
+        backend, init_method=f"file://{folder.resolve()}/meeting", rank=ranks.rank, world_size=ranks.world
+    )
+
+    def progress(done: int, total: int) -> None:
+        if ranks.first:
+            print("tokens", done, total, flush=True)
+
+    try:
+        fit(phase, out, progress, ranks)
+    except UserError as error:
+        (folder / f"failure-{ranks.rank}.txt").write_text(str(error), encoding="utf-8")
+        return FAILED
+    distributed.destroy_process_group()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
