@@ -4,7 +4,8 @@ PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-validate bench-startup bench-sampling fuzz format venv clean
+.PHONY: demo test check bench bench-validate bench-startup bench-sampling bench-report bench-train calibrate fuzz format \
+        venv clean
 
 demo: venv          ## the whole loop with the embedded model: five generations on a CPU
 	$(BIN)/iterdeploy run quickstart
@@ -28,6 +29,17 @@ bench-validate: venv ## time per validated plan beside other validators, where t
 bench-sampling: venv ## tokens per CPU second of the sampler beside generate
 	$(BIN)/python benchmarks/bench_sampling.py
 
+bench-report: venv  ## the report of 10,000 traces, and pages served from a store of a million
+	$(BIN)/python benchmarks/bench_report.py --report
+	$(BIN)/python benchmarks/bench_report.py --view
+
+bench-train: venv   ## tokens per second of the trainer beside TRL's
+	$(BIN)/pip install --quiet $(PIP_ARGS) --constraint constraints.txt trl datasets
+	$(BIN)/python benchmarks/bench_train.py
+
+calibrate: venv     ## after the demo: how often the audit's intervals hold the truth, and how often it warns of nothing
+	$(BIN)/python benchmarks/calibrate_audit.py runs/quickstart
+
 fuzz: venv          ## a million mutated domains, problems, plans and answers
 	$(BIN)/python tests/fuzz.py --count 1000000
 
@@ -44,4 +56,4 @@ venv: .venv/.installed
 	touch $@
 
 clean:
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-vllm build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -34,7 +34,8 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=64)
     arguments = parser.parse_args()
     overrides = ["sampling.sampler=vllm", f"server.concurrency={arguments.concurrency}", "model.dtype=bfloat16",
-                 'server.arguments=["--max-model-len", "1024", "--enforce-eager"]',
+                 'server.arguments=["--max-model-len", "1024", "--enforce-eager", "--no-enable-chunked-prefill", '
+                 '"--max-num-batched-tokens", "4096"]',
                  f"tasks.held_out={arguments.prompts}", "tasks.deployed=1"]  # fmt: skip
     config = load_config(find_config("quickstart"), overrides)
     prompts = sorted((task.prompt for task in task_set(config).held_out), key=len)

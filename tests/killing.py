@@ -18,7 +18,7 @@ from typing import Any
 import iterdeploy
 
 PACKAGE = Path(iterdeploy.__file__).parent
-BOOKKEEPING = ("run_dir.py", "store.py", "collect.py", "loop.py", "curate.py", "commands.py", "training/trainer.py")
+BOOKKEEPING = ("run_dir.py", "store.py", "collect.py", "loop.py", "curate.py", "commands.py", "training/fit.py")
 
 
 class Server:

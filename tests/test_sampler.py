@@ -10,7 +10,7 @@ import pytest
 
 from iterdeploy.models.loading import Loaded, base_policy, load, model_folder
 from iterdeploy.planning.taskset import PlanningTasks
-from iterdeploy.samplers.transformers import TransformersSampler, _reasoning_tokens
+from iterdeploy.samplers.transformers import TransformersSampler
 from iterdeploy.types import Completion
 from support import config_with
 
@@ -86,9 +86,6 @@ def test_reasoning_tokens_reach_to_the_end_of_the_reasoning(loaded: Loaded, samp
     for said in finished:
         upto = loaded.tokenizer.decode(said.token_ids[: said.reasoning_tokens])
         assert upto.rstrip("\n").endswith("</think>") and upto.count("</think>") == 1
-    assert _reasoning_tokens([5, 6, 7, 8, 6, 7], [(6, 7), (9,)]) == 3
-    assert _reasoning_tokens([5, 6], [(6, 7), (9,)]) == 0
-    assert _reasoning_tokens([], [(6, 7)]) == 0
 
 
 def test_the_same_seed_gives_the_same_answers_and_another_seed_others(

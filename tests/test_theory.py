@@ -251,12 +251,16 @@ def test_a_comparison_with_nothing_but_noise_or_nothing_says_so() -> None:
 
 
 def test_the_ceiling_is_the_cosine_that_so_many_traces_have_with_the_expectation() -> None:
+    """Of half of the noisy cells: from the length of all of them, and measured."""
     import torch
 
     mean = torch.zeros(4000)
     mean[0] = 1.0
-    found = [ceiling(noisy(mean, 3.0, seed), 200, 100) for seed in range(5)]
-    assert np.mean([one for one in found if one is not None]) == pytest.approx((1 + 9 / GROUPS) ** -0.5, abs=0.03)
+    everything = noisy(mean, 3.0, 1).reshape(-1, 4000)
+    length = norm_ratio(everything.mean(0), mean)
+    half = cosine(everything[:GROUPS].mean(0), mean)
+    assert half is not None and ceiling(length, 2 * GROUPS, GROUPS) == pytest.approx(half, abs=0.02)
+    assert ceiling(None, 9, 9) is None and ceiling(0.5, 9, 0) is None
 
 
 def quiet(line: str) -> None:
@@ -312,6 +316,24 @@ def test_sums_keep_halves_and_groups_apart_and_leave_out_what_counts_nothing(sub
     assert float((found[1].sum((0, 1)) + 2 * alone[1] - 0.5 * alone[3]).norm()) < 1e-3
     assert float((found[1, answers[3].half, answers[3].group] - 0.5 * alone[3]).norm()) < 1e-3
     assert {answer.half for answer in answers} == {0, 1}
+
+
+def test_the_baseline_of_the_reference_changes_noise_alone(subject: Subject) -> None:
+    """E[b grad log pi] = 0: exactly, over all answers of one token."""
+    import torch
+
+    from iterdeploy.theory.proposition1 import expected, reward
+
+    at, fresh = differentiable(subject, subject.current), subject.fresh(subject.current)
+    solved = sum(answer.valid for answer in subject.stored(0)) / 24  # all tasks are of one size
+    (plain, scores) = sums(at, fresh, [reward(fresh) / len(fresh), np.ones(len(fresh)) / len(fresh)])
+    assert float((expected(subject, at, fresh) - plain + solved * scores).norm() / plain.norm()) < 1e-5
+    assert 0 < solved < 1
+    prompt = torch.tensor([fresh[0].prompt])
+    model: Any = at.here.model
+    table = model(input_ids=prompt).logits[0, -1].double().log_softmax(-1)
+    mean = torch.autograd.grad((table.exp().detach() * table).sum(), at.parameters, allow_unused=True)
+    assert max(float(one.abs().max()) for one in mean if one is not None) < 1e-5
 
 
 def test_as_trained_is_the_mean_step_of_the_trainer_s_first_epoch(subject: Subject) -> None:

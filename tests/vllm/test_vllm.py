@@ -37,7 +37,8 @@ from support import config_with, trace, write_config
 pytestmark = pytest.mark.skipif("ITERDEPLOY_VLLM_PYTHON" not in os.environ, reason="ITERDEPLOY_VLLM_PYTHON is not set")
 
 SERVER = {"sampling.sampler": "vllm", "server.concurrency": 64,
-          "server.arguments": ["--max-model-len", "1024", "--enforce-eager"]}  # fmt: skip
+          "server.arguments": ["--max-model-len", "1024", "--enforce-eager", "--no-enable-chunked-prefill",
+                               "--max-num-batched-tokens", "4096"]}  # fmt: skip
 os.environ.update(VLLM_CPU_KVCACHE_SPACE="1", VLLM_CPU_OMP_THREADS_BIND="nobind", OMP_NUM_THREADS="1")
 START = 1200
 """Seconds that a server may take to start where other work goes on."""

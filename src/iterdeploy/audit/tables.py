@@ -49,7 +49,7 @@ def _share(share: Mapping[str, Any] | None) -> str:
 
 def _reward(audit: Mapping[str, Any], question: str) -> Table:
     reward = audit["rewards"][question]
-    role = "" if question in audit["judged"] else " (a check: with no rivals allowed for, the table above decides)"
+    role = "" if question in audit["judged"] else " (a check; the table above decides)"
     out = Table(
         title=f"Ratios of odds: {QUESTIONS[question]}; {reward['decisions']} decisions{role}", title_justify="left"
     )

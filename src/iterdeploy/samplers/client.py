@@ -108,13 +108,17 @@ class Client:
         )
 
     def _exchange(self, method: str, path: str, body: bytes | None) -> Reply:
-        """One request on a connection that is kept, or on a new one."""
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = self._connection(self._host, self._port, timeout=CONNECT_TIMEOUT)
+        """One request on a connection that was kept, or on a new one."""
+        while self._idle:
+            with contextlib.suppress(ConnectionError, IndexError):  # servers close connections that are idle for long
+                return self._over(self._idle.pop(), method, path, body)
+        return self._over(self._connection(self._host, self._port, timeout=CONNECT_TIMEOUT), method, path, body)
+
+    def _over(self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None) -> Reply:
         self._busy.add(connection)
         try:
+            if self._closed.is_set():
+                raise TimeoutError("closed")
             if connection.sock is None:
                 connection.connect()
                 assert connection.sock is not None

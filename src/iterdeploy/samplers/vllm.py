@@ -86,11 +86,13 @@ class VllmSampler:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        assert self._process is not None
+        well = error is None and self._process.poll() is None
         try:
             self._inside.__exit__(kind, error, traceback)
         finally:
             self._stop()
-        if error is None:
+        if well:
             self._log.unlink()
 
     def sample(self, prompts: Sequence[str], seed: int) -> list[Completion]:

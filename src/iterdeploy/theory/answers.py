@@ -64,6 +64,10 @@ class Subject:
         """Whether the stored answers of a task fall into two halves of the same size."""
         return self.config.sampling.samples % 2 == 0
 
+    def stratum(self, task_id: str) -> str:
+        """Domain and size of a task: two answers to one task alone say little of its solve rate."""
+        return f"{self.tasks[task_id].domain} {self.tasks[task_id].size}"
+
     @cached_property
     def first_half(self) -> "Subject":
         """The same for half of the tasks: for what costs several times as much."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from iterdeploy.models.loading import load
 from iterdeploy.models.scoring import sequence_logprobs
 from iterdeploy.theory.answers import Answer, Subject
-from iterdeploy.theory.gradients import Differentiable, compare, cosine, differentiable, sums
-from iterdeploy.theory.proposition1 import batch_coefficients, reward
+from iterdeploy.theory.gradients import Differentiable, compare, differentiable, sums
+from iterdeploy.theory.proposition1 import batch_coefficients, expected, reward
 from iterdeploy.training.examples import make_examples
 from iterdeploy.training.trainer import Pooled, Trainer, read_policy, split_validation
 from iterdeploy.types import Example, Policy
@@ -18,7 +18,6 @@ from iterdeploy.types import Example, Policy
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    import torch
 
     Array = npt.NDArray[np.float64]
 
@@ -57,25 +56,30 @@ def pool_row(subject: Subject, policy: Policy) -> dict[str, Any]:
         behaviour = {row.trace_id: row.behaviour_logprob for row in train}
         coefficients = list(coefficients * _tamed_ratios(subject, at, answers, behaviour))
     (gradient,) = sums(at, answers, [coefficients])
-    (reference,) = sums(at, fresh, [reward(fresh) / len(fresh)])
+    reference = expected(subject, at, fresh)
+    (on_policy,) = sums(at, fresh, [reward(fresh) / len(fresh)])
     return {
         "generation": policy.generation,
         "traces": len(answers),
-        "ceiling": ceiling(reference, int(reward(fresh).sum()), len(answers)),
+        "ceiling": ceiling(
+            compare(on_policy, reference, halves=False).norm_ratio, int(reward(fresh).sum()), len(answers)
+        ),
         **asdict(compare(gradient, reference, halves=False)),
     }
 
 
-def ceiling(reference: "torch.Tensor", valid: int, traces: int) -> float | None:
+def ceiling(norm_ratio: float | None, valid: int, traces: int) -> float | None:
     """The cosine that `traces` valid on-policy traces would be expected to have with the expected gradient.
 
-    The two halves of the reference, of valid / 2 traces each, have cosine r = 1 / (1 + s / (valid / 2)), where s / m is
-    the squared noise of m traces by the squared length of the expectation.
+    `norm_ratio`: length of the mean of `valid` of them by that of the expectation; its square is 1 + s / valid, with the
+    noise s of one trace. The inverse square of the cosine is 1 + s / traces.
+
+    >>> round(ceiling(1.25, 100, 50), 6)
+    0.685994
     """
-    r = cosine(reference[0], reference[1])
-    if r is None or r <= 0 or not traces:
+    if norm_ratio is None or not traces:
         return None
-    return float((1 + (1 / r - 1) * (valid / 2) / traces) ** -0.5)
+    return float((1 + max(0.0, norm_ratio**2 - 1) * valid / traces) ** -0.5)
 
 
 def _tamed_ratios(
@@ -125,7 +129,7 @@ def step_rows(subject: Subject, start: Policy) -> Iterator[dict[str, Any]]:
         ratios = np.exp(sequence_logprobs(at.here, rows, tokens) - before)
         subject.say(f"gradients {'at the end of training' if steps is None else f'after {steps} steps'}")
         plain, weighted = sums(at, stored, [rewards / rewards.sum(), rewards * ratios / len(stored)])
-        (reference,) = sums(at, fresh, [reward(fresh) / len(fresh)])
+        reference = expected(subject, at, fresh)
         yield {
             "steps": steps,
             "traces": int(rewards.sum()),

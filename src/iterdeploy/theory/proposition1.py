@@ -4,8 +4,10 @@ Each row is the gradient of one kind of fine-tuning, against REINFORCE with rewa
 at the same weights: on the same traces where it can be, and against the expectation of a fresh on-policy sample.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from iterdeploy.curate import Kept, at_most
@@ -50,7 +52,7 @@ def measure(subject: Subject) -> dict[str, Any]:
     kinds = same_trace_kinds(subject, stored) | rounded_samplers(subject, stored)
     at = differentiable(subject, subject.current, exact=True)
     subject.say(f"gradients in {at.dtype} of {at.size:,} parameters at generation {subject.generation}")
-    (reference,) = sums(at, fresh, [reward(fresh) / len(fresh)])
+    reference = expected(subject, at, fresh)
     found = dict(zip(kinds, sums(at, stored, list(kinds.values())), strict=True))
     reinforce = found["token_sum"] * (reward(stored).sum() / len(stored))
     rows = {
@@ -89,6 +91,22 @@ def reward(answers: Sequence[Answer]) -> "Array":
     import numpy as np
 
     return np.array([float(answer.valid) for answer in answers])
+
+
+def expected(subject: Subject, at: Differentiable, fresh: Sequence[Answer]) -> "torch.Tensor":
+    """The on-policy REINFORCE gradient with as little noise as may be, (H, K, P).
+
+    From the reward its mean over stored answers to tasks of the same size is taken away. As that does not depend on the
+    fresh answers, the expectation stays what it was.
+    """
+    import numpy as np
+
+    stored = subject.stored(min(fresh[0].generation, subject.generation))
+    rates: dict[str, list[float]] = defaultdict(list)
+    for answer in stored:
+        rates[subject.stratum(answer.task_id)].append(float(answer.valid))
+    baseline = np.array([fmean(rates.get(subject.stratum(answer.task_id), [0.0])) for answer in fresh])
+    return sums(at, fresh, [(reward(fresh) - baseline) / len(fresh)])[0]
 
 
 def identity(at: Differentiable, stored: Sequence[Answer]) -> dict[str, float]:

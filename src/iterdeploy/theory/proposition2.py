@@ -16,7 +16,7 @@ from iterdeploy.models.loading import load
 from iterdeploy.models.scoring import sequence_logprobs
 from iterdeploy.theory.answers import Answer, Subject
 from iterdeploy.theory.gradients import compare, differentiable, sums
-from iterdeploy.theory.proposition1 import reward
+from iterdeploy.theory.proposition1 import expected, reward
 from iterdeploy.theory.weights import effective_size, in_pool, log_mixture_weights, normalised
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def measure(subject: Subject) -> dict[str, Any] | None:
     assert curated is not None
     chosen = np.array([float(answer.trace_id in curated["weights"]) for answer in pool])
     weights, tasks = np.exp(log_weights), len(subject.tasks)
-    unnormalised = np.array([_left_out(strata[_stratum(subject, answer.task_id)]) for answer in pool])
+    unnormalised = np.array([_left_out(strata[subject.stratum(answer.task_id)]) for answer in pool])
     kinds = {
         "unweighted": np.ones(len(pool)) / len(pool),
         "mixture": weights / tasks,
@@ -56,7 +56,7 @@ def measure(subject: Subject) -> dict[str, Any] | None:
     }
     at = differentiable(subject, subject.current)
     subject.say(f"gradients of {len(pool)} valid traces of generations 0 to {subject.generation}")
-    (reference,) = sums(at, fresh, [reward(fresh) / len(fresh)])
+    reference = expected(subject, at, fresh)
     found = dict(zip(kinds, sums(at, pool, list(kinds.values())), strict=True))
     return {
         "tasks": tasks,
@@ -103,16 +103,11 @@ def sample_counts(subject: Subject, stored: Sequence[Answer]) -> dict[str, list[
     return {task_id: [counts[task_id, i] for i in range(subject.generation + 1)] for task_id in subject.tasks}
 
 
-def _stratum(subject: Subject, task_id: str) -> str:
-    task = subject.tasks[task_id]
-    return f"{task.domain} {task.size}"
-
-
 def by_size(subject: Subject, stored: Sequence[Answer], fresh: Sequence[Answer]) -> dict[str, dict[str, Any]]:
     """Domain and size -> solve rates and what follows from them: two samples of one task alone say little."""
     groups: dict[str, list[str]] = defaultdict(list)
     for task_id in sorted(subject.tasks, key=lambda one: (subject.tasks[one].domain, subject.tasks[one].size)):
-        groups[_stratum(subject, task_id)].append(task_id)
+        groups[subject.stratum(task_id)].append(task_id)
     out = {}
     for name, members in groups.items():
         of_stratum = [answer for answer in stored if answer.task_id in members]
