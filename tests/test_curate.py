@@ -156,8 +156,8 @@ def test_prefer_publishes_with_the_odds_that_it_says() -> None:
     kept = set(curated(("prefer(detour, 1.5)",), *traces))
     marked = sum(one.completion.text in kept for one in traces[1::2]) / 2000
     plain = sum(one.completion.text in kept for one in traces[::2]) / 2000
-    assert marked == pytest.approx(1 / (1 + math.exp(-1.5)), abs=0.045)  # five standard deviations
-    assert plain == pytest.approx(0.5, abs=0.056)
+    assert marked == pytest.approx(1 / (1 + math.exp(-0.75)), abs=0.053)  # five standard deviations
+    assert plain == pytest.approx(1 / (1 + math.exp(0.75)), abs=0.053)
     assert kept == set(curated(("prefer(detour, 1.5)",), *reversed(traces)))
 
 

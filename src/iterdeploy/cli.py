@@ -16,7 +16,10 @@ EXAMPLES = """examples:
   iterdeploy run quickstart                      the demo: five generations of an embedded model, on a CPU
   iterdeploy run my.toml --set training.epochs=3 --name longer
   iterdeploy resume longer                       go on where it stopped, however it stopped
-  iterdeploy status longer --json                coverage, pools, verdicts, seconds
+  iterdeploy status longer --json                coverage, diversity, pools, verdicts, seconds
+  iterdeploy view longer                         its report from the store, while it runs
+  iterdeploy compare quickstart longer           runs and seeds side by side
+  iterdeploy audit longer                        what its curation really rewards
   iterdeploy validate domain.pddl problem.pddl plan.txt
 """
 

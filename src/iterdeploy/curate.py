@@ -73,14 +73,14 @@ def noisy(rate: float, traces: Sequence[Kept]) -> list[Kept]:
 
 
 def prefer(feature: str, strength: float, traces: Sequence[Kept]) -> list[Kept]:
-    """Each trace is published at random, with odds of exp(strength * feature): users with a taste of their own.
+    """Each trace is published at random, with odds of exp(strength * (feature - 1/2)): users with a taste of their own.
 
-    A trace without the marker is published half of the time, one with it 1 / (1 + exp(-strength)) of the time; so
+    With a marker of 0 or 1 and a strength of 3, 82% of the traces that have it are published and 18% of the others. So
     `strength` is the log-odds that the audit has to find.
     """
     value = FEATURES[feature]
     return [
-        kept for kept in traces if _chance(f"prefer {feature}", kept.trace) < _logistic(strength * value(kept.trace))
+        kept for kept in traces if _chance(f"prefer {feature}", kept.trace) < _logistic(strength * (value(kept.trace) - 0.5))
     ]
 
 

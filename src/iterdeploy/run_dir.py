@@ -10,6 +10,7 @@
         metrics.json     what was measured of this generation
         curated.json     the pool that trains the next
         policy/          the model that this pool made: generation 1
+      audit.json, theory.json   what `iterdeploy audit` and `iterdeploy theory` found
       report.html
 
 A file or folder of a generation exists only when it is finished, so resuming is calling `run` again.

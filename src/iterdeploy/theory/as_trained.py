@@ -71,8 +71,8 @@ def pool_row(subject: Subject, policy: Policy) -> dict[str, Any]:
 def ceiling(norm_ratio: float | None, valid: int, traces: int) -> float | None:
     """The cosine that `traces` valid on-policy traces would be expected to have with the expected gradient.
 
-    `norm_ratio`: length of the mean of `valid` of them by that of the expectation; its square is 1 + s / valid, with the
-    noise s of one trace. The inverse square of the cosine is 1 + s / traces.
+    `norm_ratio`: length of the mean of `valid` of them by that of the expectation; its square is 1 + s / valid, with
+    the noise s of one trace. The inverse square of the cosine is 1 + s / traces.
 
     >>> round(ceiling(1.25, 100, 50), 6)
     0.685994

@@ -85,8 +85,8 @@ def _condition_notes(entry: Entry) -> list[str]:
         )
     notes += [
         f"The identity on {exact['traces']} traces in {found['dtype']}: cosine 1 to within "
-        f"{abs(1 - exact['cosine']):.0e}, norm ratio N / N+ = {exact['expected_ratio']:.4f} to within "
-        f"{exact['ratio_error']:.0e}. One token mean over all traces has the same direction.",
+        f"{_tiny(1 - exact['cosine'])}, norm ratio N / N+ = {exact['expected_ratio']:.4f} to within "
+        f"{_tiny(exact['ratio_error'])}. One token mean over all traces has the same direction.",
         f"{found['valid']} of {found['traces']} traces on {entry['tasks']} tasks are valid; {found['parameters']:,} "
         f"parameters. Two independent on-policy samples of this size have cosine {_number(found['replicate_cosine'])}. "
         "The length of the expected gradient is estimated without noise, from two halves of a fresh on-policy sample. "
@@ -122,7 +122,8 @@ def _as_trained(entry: Entry) -> Table:
         (
             headline(entry),
             f"As trained: the mean step of the first epoch, objective {found['objective']}, before clipping and AdamW.",
-            f"Mean of pi / beta over all traces, valid or not (1 for a policy that they did not train): {ratios}.",
+            f"Mean of pi / beta over all traces, valid or not: {ratios}. For a policy that they did not train it is 1 "
+            "on average; far from beta a few rare traces would carry it, and a sample without them has less.",
         ),
     )
 
@@ -194,6 +195,11 @@ def _sizes(entry: Entry) -> Table:
 
 def _number(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _tiny(error: float) -> str:
+    """An error of rounding; what is below the last digit of float64 is shown as that digit."""
+    return f"{max(abs(error), 2e-16):.0e}"
 
 
 def _pm(row: Mapping[str, Any], key: str) -> str:

@@ -29,7 +29,7 @@ def log_mixture_weights(behaviour: "Array", samples: "Array", current: "Array") 
     with np.errstate(divide="ignore"):  # a generation that never met the task: log 0
         terms = np.log(samples) + behaviour
     highest = terms.max(axis=1)
-    total: Array = highest - current
+    total: Array = highest + np.log(np.exp(terms - highest[:, None]).sum(axis=1)) - current
     return total
 
 
@@ -56,7 +56,7 @@ def in_pool(rates: Sequence[float], samples: Sequence[int]) -> float:
     >>> in_pool([0.25], [2]) / 0.25
     1.75
     """
-    return 1 - math.prod((1 - rate) * count for rate, count in zip(rates, samples, strict=True))
+    return 1 - math.prod((1 - rate) ** count for rate, count in zip(rates, samples, strict=True))
 
 
 def best_of(behaviour: Sequence[Sequence[float]], samples: Sequence[int], rank: Sequence[int | None]) -> list[float]:
@@ -76,4 +76,4 @@ def best_of(behaviour: Sequence[Sequence[float]], samples: Sequence[int], rank: 
             (1 - sum(policy[y] for y in better)) ** count for policy, count in zip(behaviour, samples, strict=True)
         )
 
-    return [0.0 if place is None else nothing_up_to(place) - nothing_up_to(place + 1) for place in rank]
+    return [0.0 if place is None else nothing_up_to(place - 1) - nothing_up_to(place) for place in rank]
