@@ -29,12 +29,14 @@ from support import assert_refused, iterdeploy, trace
 TASKS, SAMPLES, GENERATIONS = 150, 4, 3
 
 
-def answers(detours: Sequence[float] = (0.3, 0.3, 0.3), seed: int = 0, solved: float = 0.8) -> list[Trace]:
+def answers(
+    detours: Sequence[float] = (0.3, 0.3, 0.3), seed: int = 0, solved: float = 0.8, tasks: int = TASKS
+) -> list[Trace]:
     """Answers of several generations, of which each makes a detour with its own probability."""
     dice = random.Random(seed)
     out = []
     for generation, share in enumerate(detours):
-        for task in range(TASKS):
+        for task in range(tasks):
             size = 2 + task % 4
             for index in range(SAMPLES):
                 made = trace(
@@ -157,7 +159,7 @@ def test_the_shortest_always_wins_is_said_in_words_and_not_as_a_number() -> None
 
 
 def test_a_taste_beside_best_per_task_shows_in_the_answers_that_have_no_rival() -> None:
-    traces = answers(seed=3, solved=0.25)
+    traces = answers(seed=3, solved=0.25, tasks=4 * TASKS)
     found = audit(traces, curated(traces, "valid", "best_per_task", "prefer(detour, 3)"), ["valid", "best_per_task"])
     assert found["rivals_allowed"] == 1
     one = rewards(found)["detour"]

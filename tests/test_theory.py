@@ -13,7 +13,6 @@ import pytest
 
 from iterdeploy.cli import main
 from iterdeploy.run_dir import RunDir
-from iterdeploy.theory import as_trained
 from iterdeploy.theory.answers import GROUPS, Subject, TheoryError, choose
 from iterdeploy.theory.as_trained import ceiling, pool
 from iterdeploy.theory.gradients import (
@@ -318,24 +317,6 @@ def test_sums_keep_halves_and_groups_apart_and_leave_out_what_counts_nothing(sub
     assert {answer.half for answer in answers} == {0, 1}
 
 
-def test_the_baseline_of_the_reference_changes_noise_alone(subject: Subject) -> None:
-    """E[b grad log pi] = 0: exactly, over all answers of one token."""
-    import torch
-
-    from iterdeploy.theory.proposition1 import expected, reward
-
-    at, fresh = differentiable(subject, subject.current), subject.fresh(subject.current)
-    solved = sum(answer.valid for answer in subject.stored(0)) / 24  # all tasks are of one size
-    (plain, scores) = sums(at, fresh, [reward(fresh) / len(fresh), np.ones(len(fresh)) / len(fresh)])
-    assert float((expected(subject, at, fresh) - plain + solved * scores).norm() / plain.norm()) < 1e-5
-    assert 0 < solved < 1
-    prompt = torch.tensor([fresh[0].prompt])
-    model: Any = at.here.model
-    table = model(input_ids=prompt).logits[0, -1].double().log_softmax(-1)
-    mean = torch.autograd.grad((table.exp().detach() * table).sum(), at.parameters, allow_unused=True)
-    assert max(float(one.abs().max()) for one in mean if one is not None) < 1e-5
-
-
 def test_as_trained_is_the_mean_step_of_the_trainer_s_first_epoch(subject: Subject) -> None:
     """The trainer's own function adds up the gradients of the epoch's steps, at the same weights."""
     import torch
@@ -386,10 +367,9 @@ def theory(folder: Path, *arguments: object) -> int:
 
 
 def test_the_command_writes_what_it_prints_and_keeps_what_it_wrote(
-    finished_copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    finished_copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Generation 1 as it is, then generation 0 as if it had been sampled at another temperature."""
-    monkeypatch.setattr(as_trained, "STEPS", (2,))
     assert theory(finished_copy, "--traces", 20, "--json") == 0
     told = capsys.readouterr()
     entry = json.loads(told.out)
@@ -407,7 +387,7 @@ def test_the_command_writes_what_it_prints_and_keeps_what_it_wrote(
     assert rows["token_sum"]["same_ratio"] == pytest.approx(24 / entry["proposition1"]["valid"], abs=1e-10)
     assert rows["sequence_mean"]["same_cosine"] < 1 - 1e-6
     assert 0.99 < rows["bf16_sampling"]["same_cosine"] < 1 - 1e-12
-    assert [row["steps"] for row in entry["as_trained"]["steps"]] == [2, None]
+    assert [row["steps"] for row in entry["as_trained"]["steps"]] == [1, None]
     assert [row["generation"] for row in entry["as_trained"]["pool"]] == [0, 1]
 
     assert "Proposition 1 at generation 0" in shown and "Proposition 1 does not apply" in shown

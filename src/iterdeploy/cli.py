@@ -144,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(theory)
     theory.add_argument("--generation", type=int, metavar="G", help="whose pool (default: the last that trained)")
     theory.add_argument(
-        "--traces", type=int, default=400, metavar="N", help="look at about so many traces of it (default: 400)"
+        "--traces", type=int, default=300, metavar="N", help="look at about so many traces of it (default: 300)"
     )
     _add_json(theory, "print what was written to RUN/theory.json of this generation")
     _add_runs_dir(theory)

@@ -21,10 +21,10 @@ FORMS = tuple(
         r"\bAKIA[0-9A-Z]{16}\b",
         r"(?i)(?<=\bbearer )\S+",
         r"(?<=://)[^/\s@]+(?=@)",
-        r"(?i)(?<=key=)\S+|(?<=token=)\S+|(?<=secret=)\S+|(?<=password=)\S+",
+        r"(?i)(?<=key=)(?!value\b)\S+|(?<=token=)\S+|(?<=secret=)\S+|(?<=password=)\S+",
     )
 )
-"""Of well-known services, of HTTP headers, in addresses, and after "key=" and the like."""
+"""Of known services, of HTTP headers, in addresses, and after "key=" and the like. ("key=value" is our own advice.)"""
 
 NAMES = re.compile(r"(?i)(?:key|token|secret|password)$")
 """How the names of variables and options end whose value is a key."""

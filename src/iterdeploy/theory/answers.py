@@ -23,6 +23,10 @@ GROUPS = 10
 """Tasks are dealt into this many groups; standard errors come from leaving one out at a time."""
 
 
+REFERENCE = 4
+"""Fresh answers to a task from which an expected gradient is estimated."""
+
+
 class TheoryError(UserError):
     """The theory cannot be applied to what the run has left."""
 
@@ -52,8 +56,8 @@ class Subject:
     groups: Mapping[str, int]
     """Task id -> group."""
     say: Say
-    drawn: dict[tuple[str, float, str], list[Answer]] = field(default_factory=dict)
-    """Fresh answers by policy, temperature and precision: drawn once."""
+    drawn: dict[tuple[str, int, float], list[Answer]] = field(default_factory=dict)
+    """Fresh answers by policy, answers per task, and temperature: drawn once."""
 
     @property
     def config(self) -> RunConfig:
@@ -107,26 +111,24 @@ class Subject:
         group = self.groups[task_id]
         return Answer(task_id, group, generation, index % 2, said.prompt_token_ids, said.token_ids, valid, origin)
 
-    def fresh(self, policy: Policy, temperature: float = 1.0, dtype: str | None = None) -> list[Answer]:
-        """Two new answers for each task, sampled by the run's own sampler and judged as in the run."""
-        dtype = dtype or self.config.model.dtype
-        key = (policy.id, temperature, dtype)
+    def fresh(self, policy: Policy, per_task: int, temperature: float = 1.0) -> list[Answer]:
+        """New answers to each task, sampled by the run's own sampler and judged as in the run."""
+        key = (policy.id, per_task, temperature)
         missing = self.tasks.keys() - {answer.task_id for answer in self.drawn.get(key, [])}
         if missing:
             tasks = [task for task_id, task in self.tasks.items() if task_id in missing]
-            self.say(f"sampling {2 * len(tasks)} answers of generation {policy.generation} at {temperature} in {dtype}")
-            self.drawn.setdefault(key, []).extend(self._draw(policy, temperature, dtype, tasks))
+            self.say(f"sampling {per_task * len(tasks)} answers of generation {policy.generation} at {temperature}")
+            self.drawn.setdefault(key, []).extend(self._draw(policy, per_task, temperature, tasks))
         return [answer for answer in self.drawn[key] if answer.task_id in self.tasks]
 
-    def _draw(self, policy: Policy, temperature: float, dtype: str, tasks: Sequence[Task]) -> Iterator[Answer]:
+    def _draw(self, policy: Policy, per_task: int, temperature: float, tasks: Sequence[Task]) -> Iterator[Answer]:
         sampling = self.config.sampling.model_copy(update={"temperature": temperature})
-        model = self.config.model.model_copy(update={"dtype": dtype})
-        config = self.config.model_copy(update={"sampling": sampling, "model": model})
-        wanted = batches(ask(tasks, 2), sampling.batch_size)
+        config = self.config.model_copy(update={"sampling": sampling})
+        wanted = batches(ask(tasks, per_task), sampling.batch_size)
         asked = []
         for batch in wanted:
             keys = [(request.task.id, request.sample_index) for request in batch]
-            seed = int(content_hash("theory", config.seed, policy.id, temperature, dtype, keys)[:15], 16)
+            seed = int(content_hash("theory", config.seed, policy.id, temperature, keys)[:15], 16)
             asked.append(Asked([request.task.prompt for request in batch], seed))
         with SAMPLERS[sampling.sampler](policy, config) as sampler:
             for answered in sampler.answers(asked):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from iterdeploy.models.loading import load
 from iterdeploy.models.scoring import sequence_logprobs
-from iterdeploy.theory.answers import Answer, Subject
+from iterdeploy.theory.answers import REFERENCE, Answer, Subject
 from iterdeploy.theory.gradients import Differentiable, compare, differentiable, sums
 from iterdeploy.theory.proposition1 import batch_coefficients, expected, reward
 from iterdeploy.training.examples import make_examples
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.float64]
 
-STEPS = (1, 10)
+STEPS = (1,)
 """After how many optimiser steps to look, beside the end of the run's own training."""
 
 
@@ -49,20 +49,19 @@ def pool_row(subject: Subject, policy: Policy) -> dict[str, Any]:
     counts = dict(zip([row.trace_id for row in train], batch_coefficients(subject, train).tolist(), strict=True))
     answers = [answer for answer in subject.stored() if answer.trace_id in counts]
     coefficients = [counts[answer.trace_id] for answer in answers]
-    fresh = subject.fresh(policy)
+    fresh = subject.fresh(policy, REFERENCE)
     at = differentiable(subject, policy)
     subject.say(f"gradients of {len(answers)} traces of the pool at generation {policy.generation}")
     if subject.config.training.objective.startswith("iw_"):
         behaviour = {row.trace_id: row.behaviour_logprob for row in train}
         coefficients = list(coefficients * _tamed_ratios(subject, at, answers, behaviour))
     (gradient,) = sums(at, answers, [coefficients])
-    reference = expected(subject, at, fresh)
-    (on_policy,) = sums(at, fresh, [reward(fresh) / len(fresh)])
+    reference = expected(at, fresh)
     return {
         "generation": policy.generation,
         "traces": len(answers),
         "ceiling": ceiling(
-            compare(on_policy, reference, halves=False).norm_ratio, int(reward(fresh).sum()), len(answers)
+            compare(reference, reference, halves=False).norm_ratio, int(reward(fresh).sum()), len(answers)
         ),
         **asdict(compare(gradient, reference, halves=False)),
     }
@@ -124,12 +123,12 @@ def step_rows(subject: Subject, start: Policy) -> Iterator[dict[str, Any]]:
         return
     before = sequence_logprobs(load(start, subject.config.model, torch.float32), rows, tokens, temperature)
     for steps, policy in trained(subject, start):
-        fresh = subject.fresh(policy)
+        fresh = subject.fresh(policy, REFERENCE)
         at = differentiable(subject, policy)
         ratios = np.exp(sequence_logprobs(at.here, rows, tokens) - before)
         subject.say(f"gradients {'at the end of training' if steps is None else f'after {steps} steps'}")
         plain, weighted = sums(at, stored, [rewards / rewards.sum(), rewards * ratios / len(stored)])
-        reference = expected(subject, at, fresh)
+        reference = expected(at, fresh)
         yield {
             "steps": steps,
             "traces": int(rewards.sum()),

@@ -4,16 +4,14 @@ Each row is the gradient of one kind of fine-tuning, against REINFORCE with rewa
 at the same weights: on the same traces where it can be, and against the expectation of a fresh on-policy sample.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from iterdeploy.curate import Kept, at_most
 from iterdeploy.models.loading import load
 from iterdeploy.models.scoring import sequence_logprobs
-from iterdeploy.theory.answers import Answer, Subject
+from iterdeploy.theory.answers import REFERENCE, Answer, Subject
 from iterdeploy.theory.gradients import (
     Differentiable,
     compare,
@@ -48,11 +46,11 @@ def measure(subject: Subject) -> dict[str, Any]:
     """The rows, the exact identity, and the noise, for the policy of the subject's generation."""
     import numpy as np
 
-    stored, fresh = subject.stored(subject.generation), subject.fresh(subject.current)
+    stored, fresh = subject.stored(subject.generation), subject.fresh(subject.current, REFERENCE)
     kinds = same_trace_kinds(subject, stored) | rounded_samplers(subject, stored)
     at = differentiable(subject, subject.current, exact=True)
     subject.say(f"gradients in {at.dtype} of {at.size:,} parameters at generation {subject.generation}")
-    reference = expected(subject, at, fresh)
+    reference = expected(at, fresh)
     found = dict(zip(kinds, sums(at, stored, list(kinds.values())), strict=True))
     reinforce = found["token_sum"] * (reward(stored).sum() / len(stored))
     rows = {
@@ -66,7 +64,7 @@ def measure(subject: Subject) -> dict[str, Any]:
     }
     others = older(subject)
     if subject.config.sampling.temperature != COOL:
-        others["temperature"] = subject.fresh(subject.current, COOL)
+        others["temperature"] = subject.fresh(subject.current, 2, COOL)
     for kind, answers in others.items():
         rewards = reward(answers)
         if rewards.any():
@@ -82,7 +80,7 @@ def measure(subject: Subject) -> dict[str, Any]:
         "temperature": subject.config.sampling.temperature,
         "sampled_in": subject.config.model.dtype,
         "identity": identity(at, stored),
-        "replicate_cosine": cosine(reinforce, reference),
+        "replicate_cosine": cosine(reinforce, reference[0]),
         "rows": rows,
     }
 
@@ -93,20 +91,13 @@ def reward(answers: Sequence[Answer]) -> "Array":
     return np.array([float(answer.valid) for answer in answers])
 
 
-def expected(subject: Subject, at: Differentiable, fresh: Sequence[Answer]) -> "torch.Tensor":
-    """The on-policy REINFORCE gradient with as little noise as may be, (H, K, P).
+def expected(at: Differentiable, fresh: Sequence[Answer]) -> "torch.Tensor":
+    """The on-policy REINFORCE gradient, (H, K, P), without a baseline.
 
-    From the reward its mean over stored answers to tasks of the same size is taken away. As that does not depend on the
-    fresh answers, the expectation stays what it was.
+    A baseline would leave the expectation as it is and add noise: a policy that is sure of itself writes an invalid
+    answer only by an unlikely token, so the gradients of invalid answers are few and huge.
     """
-    import numpy as np
-
-    stored = subject.stored(min(fresh[0].generation, subject.generation))
-    rates: dict[str, list[float]] = defaultdict(list)
-    for answer in stored:
-        rates[subject.stratum(answer.task_id)].append(float(answer.valid))
-    baseline = np.array([fmean(rates.get(subject.stratum(answer.task_id), [0.0])) for answer in fresh])
-    return sums(at, fresh, [(reward(fresh) - baseline) / len(fresh)])[0]
+    return sums(at, fresh, [reward(fresh) / len(fresh)])[0]
 
 
 def identity(at: Differentiable, stored: Sequence[Answer]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from iterdeploy.models.loading import load
 from iterdeploy.models.scoring import sequence_logprobs
-from iterdeploy.theory.answers import Answer, Subject
+from iterdeploy.theory.answers import REFERENCE, Answer, Subject
 from iterdeploy.theory.gradients import compare, differentiable, sums
 from iterdeploy.theory.proposition1 import expected, reward
 from iterdeploy.theory.weights import effective_size, in_pool, log_mixture_weights, normalised
@@ -34,7 +34,7 @@ def measure(subject: Subject) -> dict[str, Any] | None:
     pool = [answer for answer in stored if answer.valid]
     if subject.generation == 0 or not pool:
         return None
-    fresh = subject.fresh(subject.current)
+    fresh = subject.fresh(subject.current, REFERENCE)
     samples = sample_counts(subject, stored)
     behaviour, current = scores(subject, pool)
     per_trace = np.array([samples[answer.task_id] for answer in pool], dtype=float)
@@ -56,7 +56,7 @@ def measure(subject: Subject) -> dict[str, Any] | None:
     }
     at = differentiable(subject, subject.current)
     subject.say(f"gradients of {len(pool)} valid traces of generations 0 to {subject.generation}")
-    reference = expected(subject, at, fresh)
+    reference = expected(at, fresh)
     found = dict(zip(kinds, sums(at, pool, list(kinds.values())), strict=True))
     return {
         "tasks": tasks,

@@ -88,8 +88,8 @@ def _condition_notes(entry: Entry) -> list[str]:
         f"{_tiny(1 - exact['cosine'])}, norm ratio N / N+ = {exact['expected_ratio']:.4f} to within "
         f"{_tiny(exact['ratio_error'])}. One token mean over all traces has the same direction.",
         f"{found['valid']} of {found['traces']} traces on {entry['tasks']} tasks are valid; {found['parameters']:,} "
-        f"parameters. Two independent on-policy samples of this size have cosine {_number(found['replicate_cosine'])}. "
-        "The length of the expected gradient is estimated without noise, from two halves of a fresh on-policy sample. "
+        f"parameters. Two fresh on-policy answers to each task have cosine {_number(found['replicate_cosine'])} "
+        "with them. The length of the expected gradient is estimated without noise, from two halves of fresh answers. "
         "Plus-minus: one standard error, over groups of tasks. Estimates without noise may exceed 1 by their error.",
     ]
     return notes
