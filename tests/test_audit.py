@@ -166,6 +166,13 @@ def test_a_taste_beside_best_per_task_shows_in_the_answers_that_have_no_rival() 
     assert (one["low"] or -math.inf) < 3 < (one["high"] or math.inf) and one["low"] > 0.5
 
 
+def test_a_pool_without_memory_is_not_taken_for_a_choice_among_rivals() -> None:
+    traces = answers()
+    found = audit(traces, curated(traces, "valid", "newest_generation", "prefer(detour, 1.5)"), ["valid"])
+    assert found["rivals_allowed"] is None
+    assert found["rewards"]["published"]["decisions"] == sum(one.valid for one in traces)
+
+
 def test_curation_by_validity_alone_leaves_nothing_to_compare() -> None:
     traces = answers()
     found = audit(traces, curated(traces, "valid"), ["valid"])

@@ -77,12 +77,12 @@ def rivals_allowed(seen: Observations, kept: "NDArray[np.bool_]") -> int | None:
     """How many answers a task may keep; None where curation does not pick among the answers of a task.
 
     `kept`: (G, R). The last pool is looked at: no task keeps more than k answers, though at the rate at which all
-    are kept many would.
+    are kept many would. Generations of which it holds none are not candidates for it.
     """
     import numpy as np
     from scipy.stats import binom
 
-    there = seen.deployed & seen.valid & (seen.generation < len(kept))
+    there = seen.deployed & seen.valid & np.isin(seen.generation, seen.generation[kept[-1]])
     answers = np.bincount(seen.task[there])
     survivors = np.bincount(seen.task[there], weights=kept[-1][there])
     most = int(survivors.max(initial=0))

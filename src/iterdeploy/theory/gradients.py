@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 LARGEST_IN_FLOAT64 = 20_000_000
 """Parameters of the largest model of which gradients are taken in float64."""
 
-COLUMNS_AT_ONCE = 1_000_000
-"""Of float32 gradients that are widened for their inner products."""
+COLUMNS_AT_ONCE = 50_000
+"""Of the gradients whose inner products are taken, so that the part in work stays in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -136,19 +136,19 @@ def norm_ratio(a: "torch.Tensor", b: "torch.Tensor") -> float | None:
 
 def _of_totals(*sums: "torch.Tensor") -> list[list[float]]:
     """Inner products of the sums over everything, each with each."""
-    import torch
-
-    found: list[list[float]] = _products(torch.stack([one.reshape(-1, one.shape[-1]).sum(0) for one in sums])).tolist()
+    found: list[list[float]] = _products(*(one.reshape(-1, one.shape[-1]).sum(0)[None] for one in sums)).tolist()
     return found
 
 
-def _products(rows: "torch.Tensor") -> "npt.NDArray[np.float64]":
-    """Inner products of the rows (M, P), each with each, added up in float64: (M, M)."""
+def _products(*rows: "torch.Tensor") -> "npt.NDArray[np.float64]":
+    """Inner products of all rows (M_i, P), each with each, added up in float64: (M, M)."""
     import torch
 
-    total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
-    for part in torch.split(rows, COLUMNS_AT_ONCE, dim=1):
-        total += part.double() @ part.double().T
+    count = sum(map(len, rows))
+    total = torch.zeros(count, count, dtype=torch.float64, device=rows[0].device)
+    for parts in zip(*(torch.split(some, COLUMNS_AT_ONCE, dim=1) for some in rows), strict=True):
+        part = torch.cat(parts).double()
+        total += part @ part.T
     return total.cpu().numpy()
 
 
@@ -156,7 +156,7 @@ def _products(rows: "torch.Tensor") -> "npt.NDArray[np.float64]":
 class Comparison:
     """A sum of gradients against the *expectation* of an independent one, each with its standard error.
 
-    None where noise leaves nothing to compare with.
+    None where noise leaves nothing to compare with, be it only without one of the groups.
     """
 
     cosine: float | None
@@ -177,16 +177,16 @@ def compare(a: "torch.Tensor", b: "torch.Tensor", *, halves: bool = True) -> Com
     that is in |b|^2. Standard errors: jackknife over groups of tasks.
     """
     import numpy as np
-    import torch
 
-    both = torch.stack([a, b]).reshape(-1, a.shape[-1])  # (2 H K, P)
-    products = _products(both).reshape(2, 2, GROUPS, 2, 2, GROUPS)
+    size = a.shape[-1]
+    products = _products(a.reshape(-1, size), b.reshape(-1, size)).reshape(2, 2, GROUPS, 2, 2, GROUPS)
     everything = np.arange(GROUPS)
     value = _figures(products, everything, halves)
     left_out = [_figures(products, np.delete(everything, k), halves) for k in range(GROUPS)]
     cells: list[float | None] = []
     for i, figure in enumerate(value):
-        cells += [figure, _jackknife([figures[i] for figures in left_out])]
+        error = _jackknife([figures[i] for figures in left_out])
+        cells += [None if error is None else figure, error]
     return Comparison(*cells)
 
 

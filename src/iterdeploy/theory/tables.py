@@ -205,7 +205,7 @@ def _tiny(error: float) -> str:
 def _pm(row: Mapping[str, Any], key: str) -> str:
     """Value and standard error, "-" where there is none."""
     value, error = row.get(key), row.get(f"{key}_error")
-    return _number(value) + ("" if value is None or error is None else f" ± {error:.2f}")
+    return "-" if value is None else f"{value:.2f} ± {error:.2f}"
 
 
 def _ratio(row: Mapping[str, Any]) -> str:
