@@ -57,7 +57,7 @@ def _run(config: RunConfig, path: Path) -> int:
     from iterdeploy.report.verdict import outcome
     from iterdeploy.stops import Stopped
 
-    _quiet()
+    quiet()
     parts = assemble(config)
     code = code_files(Path(parts.base.base_model)) if config.model.trust_remote_code else None
     if code is not None:
@@ -83,7 +83,7 @@ def _run(config: RunConfig, path: Path) -> int:
     return EXIT_STOPPED
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Nothing is fetched over the network while a run goes on, and libraries keep their remarks to themselves."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -158,7 +158,7 @@ def pretrain(arguments: argparse.Namespace) -> int:
     from iterdeploy.pretrain import PretrainConfig
     from iterdeploy.pretrain import pretrain as make
 
-    _quiet()
+    quiet()
     path = find_config(arguments.config)
     config = check(PretrainConfig, read_toml(path), arguments.set, str(path))
     print(make(config, arguments.out or Path("pretrained") / config.name))

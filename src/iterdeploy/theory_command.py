@@ -7,7 +7,7 @@ import sys
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from iterdeploy.commands import _quiet, run_path
+from iterdeploy.commands import quiet, run_path
 from iterdeploy.config import ConfigError
 from iterdeploy.run_dir import RunDir
 from iterdeploy.theory.analysis import analyse, write_theory
@@ -19,7 +19,7 @@ WIDTH = 180
 def theory(arguments: argparse.Namespace) -> int:
     if arguments.traces < 1:
         raise ConfigError(f"--traces: at least 1, not {arguments.traces}")
-    _quiet()
+    quiet()
     run_dir = RunDir.read(run_path(arguments))
     try:
         entry = analyse(run_dir, arguments.generation, arguments.traces, _say)
