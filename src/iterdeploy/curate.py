@@ -79,9 +79,11 @@ def prefer(feature: str, strength: float, traces: Sequence[Kept]) -> list[Kept]:
     `strength` is the log-odds that the audit has to find.
     """
     value = FEATURES[feature]
-    return [
-        kept for kept in traces if _chance(f"prefer {feature}", kept.trace) < _logistic(strength * (value(kept.trace) - 0.5))
-    ]
+
+    def published(trace: Trace) -> bool:
+        return _chance(f"prefer {feature}", trace) < _logistic(strength * (value(trace) - 0.5))
+
+    return [kept for kept in traces if published(kept.trace)]
 
 
 def _logistic(log_odds: float) -> float:
