@@ -58,6 +58,8 @@ def test_ratios_by_hand() -> None:
     mask = torch.tensor([[0.0, 1.0, 1.0], [0.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
     ratios = importance_ratios(logprobs, mask, torch.tensor([-2.0, -8.0, -1000.0]))
     assert ratios.tolist() == pytest.approx([math.exp(-1), 1, math.exp(30)])
+    rare = importance_ratios(-300 * mask, mask, torch.zeros(3))
+    assert (rare > 0).all() and (rare < 1e-30).all()
     assert not ratios.requires_grad
 
 

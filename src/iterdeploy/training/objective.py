@@ -57,9 +57,10 @@ def weighted_nll(
 def importance_ratios(logprobs: "torch.Tensor", loss_mask: "torch.Tensor", behaviour: "torch.Tensor") -> "torch.Tensor":
     """rho, (B,), without gradient: exp(sum_t m_it log p_it - log beta_i).
 
-    logprobs, loss_mask: (B, T); behaviour: (B,), in nats. Beyond exp(30) a ratio says nothing more and is cut there.
+    logprobs, loss_mask: (B, T); behaviour: (B,), in nats. Beyond exp(30) or exp(-80) a ratio says nothing more and is
+    cut there, which also keeps it from becoming 0 or infinite.
     """
-    return ((loss_mask * logprobs).sum(1) - behaviour).detach().clamp(max=30.0).exp()
+    return ((loss_mask * logprobs).sum(1) - behaviour).detach().clamp(-80.0, 30.0).exp()
 
 
 def effective_sample_size(ratios: "torch.Tensor") -> float:
