@@ -91,9 +91,6 @@ def test_a_negative_weight_makes_a_trace_less_likely(examples: list[Example], tm
 def test_a_phase_takes_the_steps_that_are_asked_for(examples: list[Example], tmp_path: Path, steps: int) -> None:
     report = fit(examples[:10], tmp_path / "out", steps=steps)
     assert report["steps"] == len(report["log"]) == steps
-    whole = fit(examples[:10], tmp_path / "one pass", epochs=1)
-    if steps < whole["steps"]:
-        assert report["log"] == whole["log"][:0] or report["tokens"] < whole["tokens"]
 
 
 def test_traces_of_the_policy_itself_have_ratios_of_one(examples: list[Example], tmp_path: Path) -> None:
