@@ -183,12 +183,10 @@ def test_sokoban_map() -> None:
           (:goal (at box1 loc_2_4)))"""
     problem = Problem.parse(text, Domain.parse(domain.pddl))
     assert domain.compact(problem).splitlines() == [
-        "#####",
-        "#@$.#",
-        "### #",
-        "#####",
-        "cell loc_<row>_<column>, counted from 1 at the top left",
-        "box1 loc_2_3 to loc_2_4",
+        "row loc_2_2 loc_2_3 loc_2_4",
+        "row loc_3_4",
+        "robot loc_2_2",
+        "box box1 loc_2_3 loc_2_4",
     ]
     assert domain.solve(problem) == [("push", "loc_2_2", "loc_2_3", "loc_2_4", "right", "box1")]
 

@@ -110,7 +110,7 @@ def pretrain(config: PretrainConfig, work_dir: Path) -> Path:
 
 def _check(config: PretrainConfig) -> None:
     asked, shape = config.demonstrations, config.architecture
-    able = [name for name, domain in DOMAINS.items() if domain.think is not None and domain.act is not None]
+    able = [name for name, domain in DOMAINS.items() if domain.demonstrated]
     if asked.domain not in able:
         raise ConfigError(f"demonstrations.domain: {asked.domain!r} has no demonstrations; there are {', '.join(able)}")
     domain = DOMAINS[asked.domain]
@@ -140,13 +140,14 @@ def _check_begun_with(config: PretrainConfig, begun: Path) -> None:
 
 
 def vocabulary(domain: str) -> list[str]:
-    """The words that are one token: PDDL's, the domain's, object names b1 to b30, and the marks of an answer."""
+    """The words that are one token: PDDL's, the domain's with its object names, and the marks of an answer."""
     from iterdeploy.pddl import Domain
 
-    parsed = Domain.parse(DOMAINS[domain].pddl)
-    marks = ["<think>\n", "</think>\n", "<plan>\n", "</plan>", ")\n", ")", "\n", "goal", "take", "make", domain]
+    ours = DOMAINS[domain]
+    parsed = Domain.parse(ours.pddl)
+    marks = ["<think>\n", "</think>\n", "<plan>\n", "</plan>", ")\n", ")", "\n", "goal", *ours.marks, domain]
     keywords = ["define", "domain", "problem", "objects", "init", "and", "not"]
-    names = [f" b{i + 1}" for i in range(30)]
+    names = [f" {name}" for name in ours.names]
     atoms = [f"({name}" for name in [*parsed.predicates, *parsed.actions]]
     return [*marks, *names, *atoms, *(f"({word}" for word in keywords)]
 

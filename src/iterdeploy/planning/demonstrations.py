@@ -43,7 +43,7 @@ def demonstrate(domain: PlanningDomain, mixture: Mixture, seed: int, index: int)
     rng = Rng("demonstration", domain.name, seed, index)
     size = rng.choice(mixture.sizes)
     task = Domain.parse(domain.pddl)
-    problem = Problem.parse(domain.generate(size, rng, f"demonstration-{index}"), task)
+    problem = Problem.parse((domain.practice or domain.generate)(size, rng, f"demonstration-{index}"), task)
     reasoning = domain.think(problem)
     steps = domain.act(reasoning)
     flawed = rng.chance(mixture.flawed)
@@ -59,26 +59,25 @@ def _flaw(
 ) -> tuple[Reasoning, list[Step]]:
     """One slip, half of the time in the reasoning and half in the plan, that makes the plan invalid."""
     assert domain.act is not None
-    names = list(problem.objects)
     in_reasoning = rng.chance(0.5)
     while True:
         thought, plan = reasoning, steps
         if in_reasoning:
-            thought = _slip_in_reasoning(reasoning, names, rng)
+            thought = _slip_in_reasoning(reasoning, problem, rng)
             plan = domain.act(thought)
         else:
-            plan = _slip_in_plan(steps, names, rng)
+            plan = _slip_in_plan(steps, problem, rng)
         if validate_steps(task, problem, plan).status is Status.INVALID:
             return thought, plan
 
 
-def _slip_in_reasoning(reasoning: Reasoning, names: list[str], rng: Rng) -> Reasoning:
+def _slip_in_reasoning(reasoning: Reasoning, problem: Problem, rng: Rng) -> Reasoning:
     lines = [list(line) for line in reasoning]
     line = rng.choice(lines)
     at = rng.between(1, len(line) - 1)
     match rng.below(4):
         case 0:
-            line[at] = rng.choice(names)
+            line[at] = rng.choice(_like(line[at], problem))
         case 1 if len(line) > 2:
             del line[at]
         case 2 if at + 1 < len(line):
@@ -88,13 +87,14 @@ def _slip_in_reasoning(reasoning: Reasoning, names: list[str], rng: Rng) -> Reas
     return lines
 
 
-def _slip_in_plan(steps: list[Step], names: list[str], rng: Rng) -> list[Step]:
+def _slip_in_plan(steps: list[Step], problem: Problem, rng: Rng) -> list[Step]:
     plan = list(steps)
     at = rng.below(len(plan))
     match rng.below(4):
         case 0:
             step = list(plan[at])
-            step[rng.between(1, len(step) - 1)] = rng.choice(names)
+            where = rng.between(1, len(step) - 1)
+            step[where] = rng.choice(_like(step[where], problem))
             plan[at] = tuple(step)
         case 1:
             del plan[at]
@@ -103,6 +103,12 @@ def _slip_in_plan(steps: list[Step], names: list[str], rng: Rng) -> list[Step]:
         case _:
             del plan[at:]
     return plan
+
+
+def _like(word: str, problem: Problem) -> list[str]:
+    """The objects of this one's type; all of them where the word is no object."""
+    kind = problem.objects.get(word)
+    return [name for name, other in problem.objects.items() if kind in (None, other)]
 
 
 def _waste(domain: PlanningDomain, steps: list[Step], rng: Rng) -> list[Step]:

@@ -3,7 +3,7 @@
 A new domain is one `.pddl`, one module with these functions, and one line in `domains/__init__.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 
@@ -45,11 +45,21 @@ class PlanningDomain:
     """The reasoning that a demonstration shows before its plan; None: the domain has no demonstrations."""
     act: Callable[[Reasoning], list[Step]] | None = None
     """The plan that a reasoning says, whether or not the reasoning is right: `act(think(problem))` is a valid plan."""
+    practice: Callable[[int, Rng, str], str] | None = None
+    """As `generate`, for demonstrations only; None: they show the tasks that `generate` makes."""
+    marks: Sequence[str] = ()
+    """Words that begin a line of a demonstration or of the short rendering: one token each in an embedded model."""
+    names: Sequence[str] = ()
+    """Words further on in a line: object names and whatever else a demonstration writes."""
     undo: Mapping[str, str] = field(default_factory=dict)
     """Action name -> name of the action that, with the same arguments, takes it back at once."""
     compact: Callable[[Problem], str] | None = None
     """A short rendering of a task for small models; ValueError where a task cannot be shown so. None: the initial and
     goal atoms, one a line."""
+
+    @property
+    def demonstrated(self) -> bool:
+        return self.think is not None and self.act is not None
 
     @property
     def smallest(self) -> int:

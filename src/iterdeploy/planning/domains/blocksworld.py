@@ -125,5 +125,7 @@ DOMAIN = PlanningDomain(
     solve=solve,
     think=think,
     act=act,
+    marks=("take", "make"),
+    names=[f"b{i + 1}" for i in range(NAMES)],
     undo={"putdown": "pickup", "pickup": "putdown", "stack": "unstack", "unstack": "stack"},
 )

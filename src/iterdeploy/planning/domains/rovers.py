@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from iterdeploy.pddl import Problem
 from iterdeploy.planning.domain import PlanningDomain, SizeRamp, Step
+from iterdeploy.planning.domains import rovers_reasoning
 from iterdeploy.planning.domains.common import (
     ATTEMPTS,
     PolicyFailed,
@@ -143,4 +144,9 @@ DOMAIN = PlanningDomain(
     },
     generate=generate,
     solve=solve,
+    think=rovers_reasoning.think,
+    act=rovers_reasoning.act,
+    marks=rovers_reasoning.MARKS,
+    names=[*rovers_reasoning.INNER, *rovers_reasoning.NAMES],
+    compact=rovers_reasoning.compact,
 )

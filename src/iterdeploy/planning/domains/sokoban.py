@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from iterdeploy.pddl import Problem
-from iterdeploy.planning.domain import PlanningDomain, SizeRamp, Step
+from iterdeploy.planning.domain import PlanningDomain, Reasoning, SizeRamp, Step
+from iterdeploy.planning.domains import sokoban_reasoning
 from iterdeploy.planning.domains.common import (
     ATTEMPTS,
     PolicyFailed,
@@ -28,9 +29,12 @@ from iterdeploy.planning.domains.common import (
     names,
     problem_text,
 )
-from iterdeploy.planning.domains.sokoban_grid import Grid, Pushed, cuts, position, pushes, random_floor, ring
+from iterdeploy.planning.domains.sokoban_grid import Grid, Pushed, cuts, pushes, random_floor, ring
 from iterdeploy.planning.rng import Rng
 
+TWO_BOXES_FROM = 6
+TWO_BOXES = 0.4
+"""Of the practice rooms of that side and more, the share with two boxes."""
 SEARCHED = 150
 """Positions of box and robot among which a box's goal is chosen."""
 
@@ -49,10 +53,21 @@ def parameters(size: int) -> Parameters:
 
 
 def generate(size: int, rng: Rng, name: str) -> str:
-    given = parameters(size)
+    return _task(parameters(size), (0, 0), rng, name)
+
+
+def practice(size: int, rng: Rng, name: str) -> str:
+    """A room anywhere among `POOL` rows and columns, so that a model meets every cell; two boxes more often."""
+    free = max(0, sokoban_reasoning.POOL - size) + 1
+    corner = (rng.below(free), rng.below(free))
+    boxes = 2 if size >= TWO_BOXES_FROM and rng.chance(TWO_BOXES) else parameters(size).boxes
+    return _task(Parameters(size, boxes), corner, rng, name)
+
+
+def _task(given: Parameters, corner: tuple[int, int], rng: Rng, name: str) -> str:
     boxes = names("box", given.boxes, rng, pool=4)
     for _ in range(ATTEMPTS):
-        grid = random_floor(given.side, rng)
+        grid = random_floor(given.side, corner, rng)
         starts = _starts(grid, given.boxes, rng)
         free = [cell for cell in grid if cell not in starts]
         if len(starts) < given.boxes or not free:
@@ -135,26 +150,8 @@ def solve(problem: Problem) -> list[Step]:
     return steps
 
 
-def compact(problem: Problem) -> str:
-    """The map, then where every box is and where it has to go. Only for cells named loc_<row>_<column>.
-
-    `#` wall, `.` goal, `$` box, `*` box on a goal, `@` robot, `+` robot on a goal, and a space for other floor.
-    """
-    facts = by_predicate(problem.init_list)
-    boxes = facts.pairs("at")
-    goals = by_predicate(problem.goal_atoms()).pairs("at")
-    marks = {cell: " " for (cell,) in facts["clear"]} | dict.fromkeys(goals.values(), ".")
-    for cell in boxes.values():
-        marks[cell] = "*" if marks.get(cell) == "." else "$"
-    robot = facts["at-robot"][0][0]
-    marks[robot] = "+" if marks.get(robot) == "." else "@"
-    placed = {position(cell): mark for cell, mark in marks.items()}
-    height, width = max(row for row, _ in placed) + 1, max(column for _, column in placed) + 1
-    lines = ["".join(placed.get((row, column), "#") for column in range(1, width + 1)) for row in range(1, height + 1)]
-    lines.append("cell loc_<row>_<column>, counted from 1 at the top left")
-    for box, cell in boxes.items():
-        lines.append(f"{box} {cell} to {goals[box]}" if box in goals else f"{box} {cell}")
-    return "\n".join(lines)
+def think(problem: Problem) -> Reasoning:
+    return sokoban_reasoning.reasoning(solve(problem))
 
 
 DOMAIN = PlanningDomain(
@@ -169,5 +166,10 @@ DOMAIN = PlanningDomain(
     },
     generate=generate,
     solve=solve,
-    compact=compact,
+    think=think,
+    act=sokoban_reasoning.act,
+    practice=practice,
+    marks=sokoban_reasoning.MARKS,
+    names=[*sokoban_reasoning.INNER, *sokoban_reasoning.NAMES],
+    compact=sokoban_reasoning.compact,
 )

@@ -35,8 +35,11 @@ def ring(cell: str) -> list[str]:
     return [cell_name(row + down, column + right) for down, right in AROUND]
 
 
-def random_floor(side: int, rng: Rng) -> Grid:
-    """Short pieces of wall in a walled square; of what floor they leave, the largest connected part."""
+def random_floor(side: int, corner: tuple[int, int], rng: Rng) -> Grid:
+    """Short pieces of wall in a walled square; of what floor they leave, the largest connected part.
+
+    `corner`: rows and columns that lie before the square.
+    """
     inner = [(row, column) for row in range(2, side) for column in range(2, side)]
     most = len(inner) * rng.between(0, MOST_WALLS) // 100
     walls: dict[tuple[int, int], None] = {}
@@ -44,7 +47,8 @@ def random_floor(side: int, rng: Rng) -> Grid:
         row, column = rng.choice(inner)
         down, right = rng.choice([(0, 1), (1, 0)])
         walls.update(((row + down * i, column + right * i), None) for i in range(rng.between(1, 3)))
-    free = {cell: cell_name(*cell) for cell in inner if cell not in walls}
+    down, right = corner
+    free = {cell: cell_name(cell[0] + down, cell[1] + right) for cell in inner if cell not in walls}
     grid = {
         name: {
             way: free[row + down, column + right]

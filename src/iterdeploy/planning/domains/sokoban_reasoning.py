@@ -1,0 +1,87 @@
+"""How a small model reads a Sokoban task, thinks about it and acts.
+
+The rendering is a map that names its cells: each row of floor as the names of its cells, walls left out. A drawn map
+would have to be counted through to find a cell's name, which small models cannot; a named cell is found by its name.
+The reasoning plans run by run: where a box is pushed in one line, the cell behind it, and the robot's walk to that
+cell. The plan says the same in PDDL.
+"""
+
+from itertools import pairwise
+
+from iterdeploy.pddl import Problem
+from iterdeploy.planning.domain import Reasoning, Step
+from iterdeploy.planning.domains.common import by_predicate
+from iterdeploy.planning.domains.sokoban_grid import OFFSETS, cell_name, position
+
+POOL = 12
+"""Rows and columns that practice rooms lie in; larger rooms begin at the first."""
+MARKS = ["row", "robot", "box", "push", "walk"]
+INNER = [*OFFSETS, "behind"]
+NAMES = [
+    *(cell_name(row, column) for row in range(1, POOL + 1) for column in range(1, POOL + 1)),
+    *(f"box{i}" for i in range(1, 5)),
+]
+
+
+def compact(problem: Problem) -> str:
+    """The floor row by row, the robot, and every box with its cell and its goal. ValueError for unnamed cells."""
+    facts = by_predicate(problem.init_list)
+    boxes = facts.pairs("at")
+    goals = by_predicate(problem.goal_atoms()).pairs("at")
+    robot = facts["at-robot"][0][0]
+    floor = sorted({position(cell) for cell in [*(cell for (cell,) in facts["clear"]), *boxes.values(), robot]})
+    rows: dict[int, list[str]] = {}
+    for row, column in floor:
+        rows.setdefault(row, ["row"]).append(cell_name(row, column))
+    lines = [*rows.values(), ["robot", robot]]
+    lines += [["box", box, cell, *([goals[box]] if box in goals else [])] for box, cell in boxes.items()]
+    return "\n".join(" ".join(line) for line in lines)
+
+
+def reasoning(steps: list[Step]) -> Reasoning:
+    """For every run of pushes in one direction: the box's cells and the cell behind them, then the robot's walk."""
+    lines: Reasoning = []
+    walk: list[str] = []
+    run: list[str] = []
+    for step in steps:
+        if step[0] == "move":
+            walk = [*(walk or [step[1]]), step[2]]
+            continue
+        _, stand, start, end, _, box = step
+        if run and not walk:  # the robot has to walk before it can push in another direction
+            run.insert(-2, end)
+        else:
+            run = ["push", box, start, end, "behind", stand]
+            lines += [run, ["walk", *(walk or [stand])]]
+        walk = []
+    return lines
+
+
+def act(lines: Reasoning) -> list[Step]:
+    """Each run's walk and then its pushes; also between cells that do not touch, where the reasoning says so."""
+    steps: list[Step] = []
+    run: list[str] = []
+    for verb, *words in lines:
+        if verb == "push":
+            run = words
+            continue
+        steps += [("move", start, end, _direction(start, end)) for start, end in pairwise(words)]
+        if "behind" in run:
+            at = run.index("behind")
+            box, *cells = run[:at]
+            robot = [*run[at + 1 : at + 2], *cells]
+            pushes = zip(robot, pairwise(cells), strict=False)
+            steps += [("push", stand, start, end, _direction(start, end), box) for stand, (start, end) in pushes]
+        run = []
+    return steps
+
+
+def _direction(start: str, end: str) -> str:
+    """The way from one cell to another; "up" where one of them is no cell."""
+    try:
+        (row, column), (to_row, to_column) = position(start), position(end)
+    except ValueError:
+        return "up"
+    if abs(to_row - row) >= abs(to_column - column):
+        return "up" if to_row < row else "down"
+    return "left" if to_column < column else "right"
