@@ -26,7 +26,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
-from iterdeploy.config import RunConfig, TasksConfig, ValidationConfig, check
+from iterdeploy.config import RunConfig, TasksConfig, ValidationConfig
+from iterdeploy.config_file import check
 from iterdeploy.evaluate import as_json, measure
 from iterdeploy.pddl import Domain, Problem
 from iterdeploy.planning.domains import DOMAINS

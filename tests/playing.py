@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from iterdeploy.config import RunConfig, TasksConfig, ValidationConfig, check
+from iterdeploy.config import RunConfig, TasksConfig, ValidationConfig
+from iterdeploy.config_file import check
 from iterdeploy.curate import compose, make_pool
 from iterdeploy.evaluate import as_json, measure
 from iterdeploy.pddl import Domain, Problem

@@ -172,10 +172,11 @@ def test_a_folder_that_holds_something_else_is_left_alone(tiny_config: Write, tm
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ("demonstrations.domain=chess", "blocksworld"),
+        ("demonstrations.sizes={chess = [2]}", "blocksworld"),
         ("demonstrations.flawed=1.5", "demonstrations.flawed"),
         ("optimiser.learning=1", "optimiser.learning"),
-        ("demonstrations.sizes=[1]", "2 blocks"),
+        ("demonstrations.sizes={blocksworld = [1]}", "2 blocks"),
+        ("demonstrations.sizes={}", "blocksworld, rovers, sokoban"),
         ("architecture.heads=3", "architecture"),
     ],
 )

@@ -7,16 +7,8 @@ from typing import Any
 import pydantic
 import pytest
 
-from iterdeploy.config import (
-    ConfigError,
-    RunConfig,
-    check,
-    config_names,
-    find_config,
-    load_config,
-    parse_sizes,
-    read_toml,
-)
+from iterdeploy.config import ConfigError, RunConfig, parse_sizes
+from iterdeploy.config_file import check, config_names, find_config, load_config, read_toml
 from iterdeploy.pretrain import PretrainConfig
 from support import config_with, values_with
 
@@ -187,3 +179,27 @@ def test_a_packaged_configuration_is_found_by_name_and_a_file_goes_first(
 def test_the_minuscule_configuration_of_these_tests_is_read_as_written() -> None:
     values, config = values_with(), config_with()
     assert config.tasks.deployed == values["tasks"]["deployed"] and config.model.threads == 1
+
+
+def test_a_file_that_extends_another_is_that_one_with_some_keys_changed(tiny_config: Write, tmp_path: Path) -> None:
+    base = tiny_config()
+    for name, extended in (("twin", base.name), ("twin-of-twin", "twin.toml")):
+        lines = [f'extends = "{extended}"', "[training]", "epochs = 7", "[curation]", 'policies = ["all"]']
+        (base.parent / f"{name}.toml").write_text("\n".join(lines), encoding="utf-8")
+        expected = load_config(base, ["training.epochs=7", 'curation.policies=["all"]'])
+        assert load_config(base.parent / f"{name}.toml") == expected != load_config(base)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('extends = "absent.toml"', "absent.toml: cannot be read"),
+        ('extends = "circle.toml"', "circle.toml: extends: name one other file"),
+        ("extends = 3", "extends: name one other file, which does not extend this one, not 3"),
+    ],
+)
+def test_a_file_that_extends_nothing_that_can_be_read_is_refused(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "circle.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "circle.toml")
+    assert words in str(caught.value)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from iterdeploy.config import find_config, load_config
+from iterdeploy.config_file import find_config, load_config
 from iterdeploy.loop import run
 from iterdeploy.parts import Parts, assemble
 from iterdeploy.pddl import Domain, Problem

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from iterdeploy.cli import main
-from iterdeploy.config import find_config, load_config
+from iterdeploy.config_file import find_config, load_config
 from iterdeploy.dry_run_command import Plan
 from iterdeploy.estimate import (
     GPU,

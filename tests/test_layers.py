@@ -34,6 +34,7 @@ MIDDLE = {
 ALLOWED = {
     ("planning", "pddl"),
     ("run_dir", "store"),
+    ("run_dir", "config_file"),
     ("samplers", "models"),
     ("training", "models"),
     ("audit", "features"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from iterdeploy.config import load_config
+from iterdeploy.config_file import load_config
 from iterdeploy.curate import compose, make_pool
 from iterdeploy.evaluate import as_json, measure
 from iterdeploy.run_dir import RunDir, read_json

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from iterdeploy.config import ConfigError, TrainingConfig, load_config
+from iterdeploy.config import ConfigError, TrainingConfig
+from iterdeploy.config_file import load_config
 from iterdeploy.curate import Kept, rewarded
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.store import TraceStore

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from iterdeploy.cli import main
-from iterdeploy.config import ConfigError, RunConfig, config_names, find_config, load_config
+from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.config_file import config_names, find_config, load_config
 from iterdeploy.models.shapes import how_to_get
 from support import HEAVY, iterdeploy, watched
 

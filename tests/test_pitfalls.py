@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from iterdeploy.agreement import shown_to_be
-from iterdeploy.config import load_config
+from iterdeploy.config_file import load_config
 from iterdeploy.curate import compose, make_pool
 from iterdeploy.evaluate import measure
 from iterdeploy.models.loading import base_policy, end_ids, model_folder

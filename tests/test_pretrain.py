@@ -30,8 +30,7 @@ name = "minuscule"
 seed = 3
 threads = 1
 [demonstrations]
-domain = "blocksworld"
-sizes = [2]
+sizes.blocksworld = [2]
 count = 2500
 flawed = 0.4
 wasteful = 0.3
@@ -91,7 +90,7 @@ def test_a_demonstration_follows_from_seed_and_index_alone(demonstrations: list[
 
 
 def test_the_tokenizer_loses_nothing_and_knows_the_words_of_the_domain(demonstrations: list[Demonstration]) -> None:
-    tokenizer: Any = build_tokenizer(vocabulary("blocksworld"))
+    tokenizer: Any = build_tokenizer(vocabulary(["blocksworld"]))
     for text in [shown.prompt + shown.answer for shown in demonstrations[:100]]:
         ids = tokenizer(text)["input_ids"]
         assert tokenizer.decode(ids) == text

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from iterdeploy.config import RunConfig, check
+from iterdeploy.config import RunConfig
+from iterdeploy.config_file import check
 from iterdeploy.curate import compose, make_pool
 from iterdeploy.evaluate import as_json, measure
 from iterdeploy.report import write_figures, write_report
@@ -414,7 +415,7 @@ def test_known_and_new_sizes_are_kept_apart_where_the_model_says_which_it_knew(
     monkeypatch.chdir(tmp_path)
     assert not [one for one in drawn(finished) if one.name == "reliability-generalisation" or "new" in one.caption]
     (tmp_path / "no-such-model").mkdir()
-    (tmp_path / "no-such-model" / "pretraining.json").write_text('{"sizes": [2, 3, 4]}')
+    (tmp_path / "no-such-model" / "pretraining.json").write_text('{"sizes": {"blocksworld": [2, 3, 4]}}')
     found = {one.name: one for one in drawn(finished)}
     # Task i has size 3 + i % 4 and is solved by generation 0 if i < 8, by generation 2 if i < 30, of 40.
     rows = [tuple(row) for row in found["reliability-generalisation"].table.groups[0].rows]
@@ -425,7 +426,7 @@ def test_known_and_new_sizes_are_kept_apart_where_the_model_says_which_it_knew(
     ]
     names = [row[0] for row in found["by-size"].table.groups[0].rows]
     assert names == ["3", "4", "5 new", "6 new"]
-    assert "pretraining had sizes 2 to 4" in Reader(report_of(tmp_path / "told", [8])).prose
+    assert "pretraining had sizes: blocksworld 2 to 4" in Reader(report_of(tmp_path / "told", [8])).prose
 
 
 def test_the_interval_of_some_tasks_is_that_of_all_when_they_are_all(finished: Path) -> None:

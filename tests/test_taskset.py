@@ -86,11 +86,21 @@ def test_more_tasks_than_there_are_is_refused_with_advice() -> None:
         ({"domains": ()}, r"tasks\.domains: empty"),
         ({"sizes": "1-3"}, r"tasks\.sizes: 1-3.*2 blocks"),
         ({"sizes": "0"}, r"tasks\.sizes"),
+        ({"sizes": {"ferry": "2"}}, r"tasks\.sizes: a table names each.*blocksworld"),
+        ({"sizes": {"blocksworld": "2", "ferry": "2"}}, r"tasks\.sizes: a table names each.*blocksworld"),
     ],
 )
 def test_what_cannot_be_made_is_refused_at_once(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         tasks(**changes)
+
+
+def test_each_domain_may_have_sizes_of_its_own() -> None:
+    made = tasks(domains=("blocksworld", "ferry"), sizes={"blocksworld": "4,5", "ferry": 2}, held_out=4)
+    assert [(task.domain, task.size) for task in made.held_out] == [
+        ("blocksworld", 4), ("blocksworld", 5), ("blocksworld", 4), ("blocksworld", 5),
+        ("ferry", 2), ("ferry", 2), ("ferry", 2), ("ferry", 2),
+    ]  # fmt: skip
 
 
 def test_an_unknown_kind_of_tasks_is_refused() -> None:

@@ -1,18 +1,10 @@
-"""The configuration of a run: a TOML file, checked whole before anything is loaded, plus `key=value` overrides.
-
-Every section is frozen and refuses keys that it does not know. `load_config` raises `ConfigError`, whose message names
-the file, the key and what would be accepted.
-"""
+"""The configuration of a run, section by section (`config_file` reads it): frozen, and no key that it does not know."""
 
 import json
 import re
-import tomllib
-from collections.abc import Sequence
-from importlib.resources import files
-from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 
 class UserError(ValueError):
@@ -36,9 +28,6 @@ class Section(BaseModel):
         ]
 
 
-Checked = TypeVar("Checked", bound=Section)
-
-
 class ModelConfig(Section):
     name: str = "blocksworld-1m"
     """An embedded model by name (`iterdeploy models`), or the folder of a model in the transformers layout."""
@@ -59,8 +48,9 @@ class TasksConfig(Section):
     kind: str = "planning"
     """Name of a task set: "planning" makes tasks of its own domains, "pddl" reads those of your own files."""
     domains: tuple[str, ...] = Field(("blocksworld",), strict=False)
-    sizes: str = "2-4"
-    """Sizes of the tasks: "2-8" or "3,5,7", each equally often, or the name of a ramp, spread evenly over it."""
+    sizes: str | dict[str, str] = "2-4"
+    """Sizes of the tasks: "2-8" or "3,5,7", each equally often, or the name of a ramp, spread evenly over it; or a
+    table of domain = sizes."""
     deployed: int = Field(ge=0)
     """Deployed tasks per generation and domain: their valid traces may train."""
     held_out: int = Field(ge=0)
@@ -92,13 +82,16 @@ class TasksConfig(Section):
     @field_validator("sizes", mode="before")
     @classmethod
     def _one_size_may_be_a_number(cls, value: object) -> object:
+        if isinstance(value, dict):
+            return {name: str(size) if type(size) is int else size for name, size in value.items()}
         return str(value) if type(value) is int else value
 
     @field_validator("sizes")
     @classmethod
-    def _sizes_parse(cls, value: str) -> str:
-        if value not in RAMPS:
-            parse_sizes(value)
+    def _sizes_parse(cls, value: str | dict[str, str]) -> str | dict[str, str]:
+        for sizes in value.values() if isinstance(value, dict) else [value]:
+            if sizes not in RAMPS:
+                parse_sizes(sizes)
         return value
 
     @field_validator("deployed")
@@ -108,10 +101,14 @@ class TasksConfig(Section):
             raise ValueError("at least one deployed task is needed")
         return value
 
+    def sizes_of(self, domain: str) -> str:
+        return self.sizes[domain] if isinstance(self.sizes, dict) else self.sizes
+
     @property
-    def size_list(self) -> tuple[int, ...]:
-        """The sizes asked for; none where they are a ramp of the domain."""
-        return () if self.sizes in RAMPS else parse_sizes(self.sizes)
+    def sizes_in_words(self) -> str:
+        if isinstance(self.sizes, str):
+            return f"sizes {self.sizes}"
+        return "sizes " + ", ".join(f"{sizes} ({domain})" for domain, sizes in self.sizes.items())
 
 
 class ValidationConfig(Section):
@@ -216,6 +213,9 @@ class TrainingConfig(Section):
     """Minutes between the states of training that are saved, from which an interrupted phase goes on."""
     processes: int = Field(1, gt=0)
     """Processes that train together, one per GPU, each with its share of every step."""
+    sharding: Literal["none", "full"] = "none"
+    """Whether each process holds the whole model (DDP), or its part of every weight, gradient and optimiser state
+    (FSDP), for a model that does not fit on one GPU."""
 
     @model_validator(mode="after")
     def _keys_fit_together(self) -> Self:
@@ -229,13 +229,18 @@ class TrainingConfig(Section):
                 f"rows_per_batch = {self.rows_per_batch} leaves nothing to do for some of the {self.processes} "
                 "processes: raise it, or set processes = 1"
             )
+        if self.sharding == "full" and self.processes == 1:
+            raise ValueError(
+                'sharding = "full" divides the model among several processes: set processes to the number of GPUs, or '
+                "leave sharding out"
+            )
         return self
 
     def identity(self) -> dict[str, Any]:
         """What a policy's identifier says of its training. Nothing of keys that change nothing, and of those that
         came later only where they are set, so that a policy keeps its identifier."""
         values = self.model_dump(mode="json", exclude={"checkpoint_minutes"})
-        later = ("rows_per_batch", "tokens_per_pass", "base_dtype", "gradient_checkpointing", "processes")
+        later = ("rows_per_batch", "tokens_per_pass", "base_dtype", "gradient_checkpointing", "processes", "sharding")
         unset = {key for key in later if values[key] == type(self).model_fields[key].default}
         return {key: value for key, value in values.items() if key not in unset}
 
@@ -301,85 +306,6 @@ def parse_sizes(text: str) -> tuple[int, ...]:
             raise ValueError(f"the largest size that can be asked for is {LARGEST_SIZE}, not {high}")
         sizes += range(low, high + 1)
     return tuple(sizes)
-
-
-def config_names() -> list[str]:
-    """Names of the configurations that the package carries: "quickstart", "paper/blocksworld"."""
-    root = _configs()
-    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.toml"))
-
-
-def find_config(name_or_path: str) -> Path:
-    """The file of that path, or the packaged configuration of that name."""
-    path = Path(name_or_path)
-    if path.is_file():
-        return path
-    if name_or_path in (names := config_names()):
-        return _configs() / f"{name_or_path}.toml"
-    raise ConfigError(
-        f"{name_or_path}: no such file, and no packaged configuration has that name (there are: {', '.join(names)})"
-    )
-
-
-def _configs() -> Path:
-    return Path(str(files("iterdeploy").joinpath("configs")))
-
-
-def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """The checked configuration of a TOML file with overrides such as "training.epochs=3"."""
-    return check(RunConfig, read_toml(path), overrides, str(path))
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not a text file in UTF-8") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def check(model: type[Checked], values: dict[str, Any], overrides: Sequence[str], origin: str) -> Checked:
-    """`values` with the overrides applied, as a checked `model`; `origin` names the source in errors."""
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"--set {override}: write it as key=value, for example training.epochs=3")
-        _set(values, key.strip(), _value(text.strip()), override)
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {_explain(e)}" for e in error.errors()]
-        raise ConfigError(f"{origin}: " + "; ".join(lines)) from None
-
-
-def _explain(error: Any) -> str:
-    if error["type"] == "extra_forbidden":
-        return "no such key"
-    if error["type"] == "missing":
-        return "this key is required"
-    given = error.get("input")
-    message = error["msg"].removeprefix("Value error, ")
-    return message if isinstance(given, dict) else f"{message}, not {given!r}"
-
-
-def _set(values: dict[str, Any], key: str, value: Any, override: str) -> None:
-    *sections, last = key.split(".")
-    for section in sections:
-        values = values.setdefault(section, {})
-        if not isinstance(values, dict):
-            raise ConfigError(f"--set {override}: {section} is a value, not a section")
-    values[last] = value
-
-
-def _value(text: str) -> Any:
-    """The TOML value, or the text itself where it is none: --set model.name=mine needs no quotes."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -15,9 +15,9 @@ import multiprocessing
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -39,9 +39,10 @@ LOG_EVERY = 50
 
 
 class DemonstrationConfig(Section):
-    domain: str
-    sizes: tuple[int, ...] = Field(strict=False)
+    sizes: dict[str, Annotated[tuple[int, ...], Field(strict=False)]]
+    """Domain -> the sizes of its tasks, drawn evenly; repeat a size to draw it more often."""
     count: int = Field(gt=0)
+    """Demonstrations in all; the domains take turns."""
     flawed: float = Field(ge=0, lt=1)
     wasteful: float = Field(ge=0, le=1)
 
@@ -91,7 +92,7 @@ def pretrain(config: PretrainConfig, work_dir: Path) -> Path:
     target = work_dir / "model"
     if target.exists():
         return target
-    tokenizer = build_tokenizer(vocabulary(config.demonstrations.domain))
+    tokenizer = build_tokenizer(vocabulary(config.demonstrations.sizes))
     data = _demonstrations(config, work_dir / "demonstrations.npz")
     model = _train(config, data, len(tokenizer), work_dir)
     beside = work_dir / "unfinished-model"
@@ -99,7 +100,7 @@ def pretrain(config: PretrainConfig, work_dir: Path) -> Path:
     model.bfloat16().save_pretrained(beside)
     tokenizer.save_pretrained(beside)
     made = {
-        "sizes": sorted(set(config.demonstrations.sizes)),
+        "sizes": {domain: sorted(set(sizes)) for domain, sizes in config.demonstrations.sizes.items()},
         "tokens": int(data["starts"][-1]) * config.optimiser.epochs,
         "configuration": config.model_dump(mode="json"),
     }
@@ -111,15 +112,16 @@ def pretrain(config: PretrainConfig, work_dir: Path) -> Path:
 def _check(config: PretrainConfig) -> None:
     asked, shape = config.demonstrations, config.architecture
     able = [name for name, domain in DOMAINS.items() if domain.demonstrated]
-    if asked.domain not in able:
-        raise ConfigError(f"demonstrations.domain: {asked.domain!r} has no demonstrations; there are {', '.join(able)}")
-    domain = DOMAINS[asked.domain]
-    smallest = min(ramp.low for ramp in domain.ramps.values())
-    if not asked.sizes or min(asked.sizes) < smallest:
-        raise ConfigError(
-            f"demonstrations.sizes: name at least one size, and none below {smallest} {domain.size_unit}, "
-            f"not {list(asked.sizes)}"
-        )
+    if not asked.sizes:
+        raise ConfigError(f"demonstrations.sizes: name at least one domain of {', '.join(able)}")
+    for name, sizes in asked.sizes.items():
+        if name not in able:
+            raise ConfigError(f"demonstrations.sizes: {name!r} has no demonstrations; there are {', '.join(able)}")
+        if not sizes or min(sizes) < DOMAINS[name].smallest:
+            raise ConfigError(
+                f"demonstrations.sizes.{name}: name at least one size, and none below {DOMAINS[name].smallest} "
+                f"{DOMAINS[name].size_unit}, not {list(sizes)}"
+            )
     if shape.hidden_size % shape.heads or shape.hidden_size // shape.heads % 2:
         raise ConfigError(
             f"architecture.heads: {shape.heads} heads do not split a hidden size of {shape.hidden_size} into even parts"
@@ -139,27 +141,30 @@ def _check_begun_with(config: PretrainConfig, begun: Path) -> None:
         )
 
 
-def vocabulary(domain: str) -> list[str]:
-    """The words that are one token: PDDL's, the domain's with its object names, and the marks of an answer."""
+def vocabulary(domains: Iterable[str]) -> list[str]:
+    """The words that are one token: PDDL's, the domains' with their object names, and the marks of an answer."""
     from iterdeploy.pddl import Domain
 
-    ours = DOMAINS[domain]
-    parsed = Domain.parse(ours.pddl)
-    marks = ["<think>\n", "</think>\n", "<plan>\n", "</plan>", ")\n", ")", "\n", "goal", *ours.marks, domain]
+    marks = ["<think>\n", "</think>\n", "<plan>\n", "</plan>", ")\n", ")", "\n", "goal"]
     keywords = ["define", "domain", "problem", "objects", "init", "and", "not"]
-    names = [f" {name}" for name in ours.names]
-    atoms = [f"({name}" for name in [*parsed.predicates, *parsed.actions]]
-    return [*marks, *names, *atoms, *(f"({word}" for word in keywords)]
+    words: dict[str, None] = dict.fromkeys(marks)
+    for domain in map(DOMAINS.__getitem__, domains):
+        parsed = Domain.parse(domain.pddl)
+        words |= dict.fromkeys([*domain.marks, domain.name, *(f" {name}" for name in domain.names)])
+        words |= dict.fromkeys(f"({name}" for name in [*parsed.predicates, *parsed.actions])
+    return [*words, *(f"({word}" for word in keywords)]
 
 
 def _encode_chunk(job: tuple[DemonstrationConfig, int, range]) -> list[tuple[list[int], int]]:
     """(token ids with the end mark, index of the first answer token) of each demonstration of the range."""
     config, seed, indices = job
-    tokenizer = build_tokenizer(vocabulary(config.domain))
-    mixture = Mixture(config.sizes, config.flawed, config.wasteful)
+    tokenizer = build_tokenizer(vocabulary(config.sizes))
+    domains = list(config.sizes)
     out = []
     for index in indices:
-        demonstration = demonstrate(DOMAINS[config.domain], mixture, seed, index)
+        domain = domains[index % len(domains)]
+        mixture = Mixture(config.sizes[domain], config.flawed, config.wasteful)
+        demonstration = demonstrate(DOMAINS[domain], mixture, seed, index)
         prompt = tokenizer(demonstration.prompt)["input_ids"]
         answer = tokenizer(demonstration.answer)["input_ids"]
         out.append(([*prompt, *answer, tokenizer.eos_token_id], len(prompt)))

@@ -25,7 +25,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -33,7 +33,8 @@ from typing import Any
 
 import tomli_w
 
-from iterdeploy.config import ConfigError, RunConfig, UserError, load_config
+from iterdeploy.config import ConfigError, RunConfig, UserError
+from iterdeploy.config_file import load_config
 from iterdeploy.store import TraceStore
 
 LOCK_TRIES = 25
@@ -91,11 +92,18 @@ class RunDir:
 
     @classmethod
     def open(
-        cls, path: Path, config: RunConfig, command: list[str], remote_code: Mapping[str, str] | None = None
+        cls,
+        path: Path,
+        config: RunConfig,
+        command: list[str],
+        remote_code: Mapping[str, str] | None = None,
+        tokenizer: str | None = None,
     ) -> "RunDir":
-        """Makes or continues the run in `path`. RunDirError if another process has it or the configuration changed.
+        """Makes or continues the run in `path`. RunDirError if another process has it, or if the configuration or the
+        tokenizer changed.
 
-        `remote_code`: name -> digest of the Python files of the model that may run; None: none may.
+        `remote_code`: name -> digest of the Python files of the model that may run; None: none may. `tokenizer`: digest
+        of the base model's; None: it is not known.
         """
         made = not path.exists()
         path.mkdir(parents=True, exist_ok=True)
@@ -104,10 +112,12 @@ class RunDir:
         lock = _lock(path)
         try:
             _check_configuration(path, config)
-            store = TraceStore(path / "traces.sqlite")
             provenance = path / "provenance.json"
             calls = read_json(provenance)["calls"] if provenance.exists() else []
-            write_json(provenance, {"calls": [*calls, _provenance(command, remote_code)]})
+            _check_tokenizer(path, config, calls, tokenizer)
+            store = TraceStore(path / "traces.sqlite")
+            facts = {"remote_code": remote_code, "tokenizer": tokenizer}
+            write_json(provenance, {"calls": [*calls, _provenance(command, facts)]})
             (path / "stopped.json").unlink(missing_ok=True)
             return cls(path, lock, store)
         except BaseException:
@@ -177,6 +187,17 @@ def _check_configuration(path: Path, config: RunConfig) -> None:
         )
 
 
+def _check_tokenizer(path: Path, config: RunConfig, calls: Sequence[Mapping[str, Any]], tokenizer: str | None) -> None:
+    """RunDirError if an earlier call of the run had another tokenizer."""
+    known = [found for call in calls if (found := call.get("tokenizer"))]
+    if tokenizer and known and known[0] != tokenizer:
+        raise RunDirError(
+            f"{path}: model.name = {config.model.name!r} has another tokenizer than when this run was started (SHA-256 "
+            f"of tokenizer.json: {tokenizer[:16]}, not {known[0][:16]}), so the token ids that are stored would mean "
+            "other text; put the old tokenizer.json back, or start a new run under another --name"
+        )
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes beside `path`, then renames: a reader sees the old file or the new one."""
     beside = path.with_name(f"unfinished-{path.name}")
@@ -240,7 +261,8 @@ def _holder(path: Path) -> int | None:
     return None
 
 
-def _provenance(command: list[str], remote_code: Mapping[str, str] | None) -> dict[str, Any]:
+def _provenance(command: list[str], facts: Mapping[str, object]) -> dict[str, Any]:
+    """`facts`: what else is recorded, where it is not None."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
@@ -249,7 +271,7 @@ def _provenance(command: list[str], remote_code: Mapping[str, str] | None) -> di
         "cpus": os.cpu_count(),
         "revision": _revision(),
         "packages": {name: _version(name) for name in PACKAGES},
-        **({} if remote_code is None else {"remote_code": dict(remote_code)}),
+        **{name: value for name, value in facts.items() if value is not None},
     }
 
 

@@ -66,7 +66,7 @@ def _facts(source: Source, base: str) -> list[str]:
     code = "; it needs Python code of its own (trust_remote_code)" if config.model.trust_remote_code else ""
     return [
         f"- Base model: {base}{code}",
-        f"- Tasks: {about}, sizes {tasks.sizes}, {tasks.prompt} prompts{', obfuscated' if tasks.obfuscate else ''}",
+        f"- Tasks: {about}, {tasks.sizes_in_words}, {tasks.prompt} prompts{', obfuscated' if tasks.obfuscate else ''}",
         f"- Sampling: temperature {config.sampling.temperature:g}, at most {config.sampling.max_new_tokens:,} tokens, "
         f"{config.model.dtype}",
         f"- Curation: {', then '.join(config.curation.policies)}",

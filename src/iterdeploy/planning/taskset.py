@@ -30,9 +30,11 @@ class PlanningTasks:
             raise ConfigError(
                 f"tasks.domains: {', '.join(unknown) or 'empty'}; choose from {', '.join(sorted(DOMAINS))}"
             )
+        if isinstance(config.sizes, dict) and sorted(config.sizes) != sorted(config.domains):
+            raise ConfigError(f"tasks.sizes: a table names each of tasks.domains once: {', '.join(config.domains)}")
         for name in config.domains:
             try:
-                DOMAINS[name].sizes(config.sizes, 1)
+                DOMAINS[name].sizes(config.sizes_of(name), 1)
             except ValueError as error:
                 raise ConfigError(f"tasks.sizes: {error}") from None
         check_references(config.references)
@@ -62,7 +64,7 @@ class PlanningTasks:
         seen = set(avoid)
         tasks: list[Task] = []
         for name in self._config.domains:
-            for index, size in enumerate(DOMAINS[name].sizes(self._config.sizes, count)):
+            for index, size in enumerate(DOMAINS[name].sizes(self._config.sizes_of(name), count)):
                 text = self._new_text(name, size, stream, index, seen)
                 seen.add(task_id(name, text))
                 tasks.append(make_task(DOMAINS[name].pddl, text, name, size, split, self._config))

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from iterdeploy.config import RunConfig
-from iterdeploy.report import pooling
-from iterdeploy.report.contents import pretraining_sizes, read_if_there
+from iterdeploy.report import contents, pooling
+from iterdeploy.report.contents import SeenSizes, pretraining_sizes, read_if_there
 from iterdeploy.report.counts import Counts, TaskResult, count
 from iterdeploy.report.tables import Metrics
 from iterdeploy.report.trend import Point
@@ -22,7 +22,7 @@ class Run:
     config: RunConfig
     metrics: Sequence[Metrics]
     counts: Counts
-    seen_sizes: Sequence[int]
+    seen_sizes: SeenSizes
     """Task sizes of the base model's pretraining; none where nobody says."""
     audit: Mapping[str, Any] | None
     theory: Mapping[str, Any] | None
@@ -85,7 +85,7 @@ def read_run(run_dir: RunDir) -> Run:
         config=config,
         metrics=metrics,
         counts=count(run_dir.store.path, len(metrics)),
-        seen_sizes=pretraining_sizes(config.model.name) or (),
+        seen_sizes=pretraining_sizes(config.model.name),
         audit=read_if_there(run_dir.path / "audit.json"),
         theory=read_if_there(run_dir.path / "theory.json"),
     )
@@ -126,11 +126,11 @@ def _title(runs: Sequence[Run]) -> str:
 
 
 def seen(run: Run, task: TaskResult) -> bool:
-    return task.size in run.seen_sizes
+    return bool(run.seen_sizes) and not never_seen(run, task)
 
 
 def never_seen(run: Run, task: TaskResult) -> bool:
-    return bool(run.seen_sizes) and task.size not in run.seen_sizes
+    return contents.never_seen(run.seen_sizes, task.domain, task.size)
 
 
 def sentence(comparison: Comparison) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from iterdeploy.report import figure, tables
+from iterdeploy.report import contents, figure, tables
 from iterdeploy.report.comparison import Arm, Comparison, Wanted, never_seen, seen
 from iterdeploy.report.figure import Figure
 from iterdeploy.report.painting import Bar, Field, Height, Part
@@ -58,7 +58,7 @@ def _sizes_of(domain: str, several: bool, comparison: Comparison) -> Figure:
     runs = [run for arm in comparison.arms for run in arm.runs]
     rows = (task for run in runs for task in run.tasks(0, comparison.split) if task.domain == domain)
     sizes = sorted({task.size for task in rows})
-    new = {size for size in sizes if all(run.seen_sizes and size not in run.seen_sizes for run in runs)}
+    new = {size for size in sizes if all(contents.never_seen(run.seen_sizes, domain, size) for run in runs)}
     columns = [f"{size}*" if size in new else str(size) for size in sizes]
     found = [[_last(arm, comparison.split, domain, size) for size in sizes] for arm in comparison.arms]
     table = [

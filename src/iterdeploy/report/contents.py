@@ -11,6 +11,9 @@ from iterdeploy.report.counts import Counts, count
 from iterdeploy.report.traces import Sample, choose
 from iterdeploy.run_dir import RunDir, read_json
 
+SeenSizes = Mapping[str, Sequence[int]]
+"""Domain -> the sizes of its tasks in the base model's pretraining; nothing where the model's folder does not say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contents:
@@ -27,8 +30,8 @@ class Contents:
     trainings: Mapping[int, Mapping[str, Any]]
     """Generation -> what its training reported."""
     seconds: Mapping[int, Mapping[str, float]]
-    seen_sizes: tuple[int, ...] | None
-    """Task sizes that the base model was pretrained on; None where its folder does not say."""
+    seen_sizes: SeenSizes
+    """What the base model was pretrained on."""
     counts: Counts
     """Of the traces of the generations that were measured."""
     audit: Mapping[str, Any] | None
@@ -67,12 +70,15 @@ def read_if_there(path: Path) -> dict[str, Any] | None:
     return read_json(path) if path.exists() else None
 
 
-def pretraining_sizes(model: str) -> tuple[int, ...] | None:
+def pretraining_sizes(model: str) -> SeenSizes:
     """What the model's folder says of its pretraining, if it is still there and says so in the form that we know."""
     path = embedded_models().get(model, Path(model)) / "pretraining.json"
-    if not path.is_file():
-        return None
-    sizes = read_json(path).get("sizes")
-    if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):
-        return None
-    return tuple(sorted(sizes))
+    sizes = read_json(path).get("sizes") if path.is_file() else None
+    if not isinstance(sizes, dict) or not all(isinstance(some, list) for some in sizes.values()):
+        return {}
+    return {domain: tuple(sorted(some)) for domain, some in sizes.items()}
+
+
+def never_seen(seen: SeenSizes, domain: str, size: int) -> bool:
+    """Whether this size of this domain is new to the base model; never where nobody says what it has seen."""
+    return bool(seen) and size not in seen.get(domain, ())

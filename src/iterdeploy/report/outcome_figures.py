@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from iterdeploy.report import figure, tables
-from iterdeploy.report.contents import Contents
+from iterdeploy.report.contents import Contents, never_seen
 from iterdeploy.report.counts import Solved, TaskResult, solved
 from iterdeploy.report.figure import Figure
 from iterdeploy.report.links import traces_where
@@ -71,8 +71,8 @@ def kept_apart(contents: Contents) -> Figure | None:
     if not seen:
         return None
     split = contents.counts.measured_split
-    known = _solved(contents, split, lambda one: one.size in seen)
-    new = _solved(contents, split, lambda one: one.size not in seen)
+    known = _solved(contents, split, lambda one: not never_seen(seen, one.domain, one.size))
+    new = _solved(contents, split, lambda one: never_seen(seen, one.domain, one.size))
     if not known or not new:
         return None
     last = max(known)
@@ -115,7 +115,7 @@ def _sizes_of(domain: str, contents: Contents) -> Figure:
                 groups[row.size][generation].append(row)
     sizes = sorted(groups)
     found = {size: [solved(groups[size][generation]) for generation in generations] for size in sizes}
-    unseen = {size for size in sizes if contents.seen_sizes and size not in contents.seen_sizes}
+    unseen = {size for size in sizes if never_seen(contents.seen_sizes, domain, size)}
     names = {size: f"{size} new" if size in unseen else str(size) for size in sizes}
 
     def target(size: int, generation: int) -> str:

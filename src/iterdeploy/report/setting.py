@@ -69,7 +69,8 @@ def _facts(contents: Contents) -> list[tuple[str, str]]:
     tasks, sampling, training = config.tasks, config.sampling, config.training
     first, last = contents.calls[0], contents.calls[-1]
     resumed = len(contents.calls) - 1
-    seen = f"; the base model's pretraining had sizes {_ranges(contents.seen_sizes)}" if contents.seen_sizes else ""
+    known = "; ".join(f"{domain} {_ranges(sizes)}" for domain, sizes in contents.seen_sizes.items())
+    seen = f"; the base model's pretraining had sizes: {known}" if known else ""
     fresh = "new ones" if tasks.fresh else "the same ones"
     return [
         ("Model", f"{config.model.name}, sampled in {config.model.dtype}"),
@@ -112,7 +113,7 @@ def _tasks(config: RunConfig) -> str:
     tasks = config.tasks
     if tasks.kind == "pddl":
         return f"{tasks.problem_files} of {tasks.domain_file}"
-    return f"{', '.join(tasks.domains)}, sizes {tasks.sizes}"
+    return f"{', '.join(tasks.domains)}, {tasks.sizes_in_words}"
 
 
 def _generations(config: RunConfig) -> str:

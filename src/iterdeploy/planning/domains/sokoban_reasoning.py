@@ -68,7 +68,7 @@ def act(lines: Reasoning) -> list[Step]:
         steps += [("move", start, end, _direction(start, end)) for start, end in pairwise(words)]
         if "behind" in run:
             at = run.index("behind")
-            box, *cells = run[:at]
+            box, *cells = run[:at] or [""]
             robot = [*run[at + 1 : at + 2], *cells]
             pushes = zip(robot, pairwise(cells), strict=False)
             steps += [("push", stand, start, end, _direction(start, end), box) for stand, (start, end) in pushes]

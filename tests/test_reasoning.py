@@ -1,0 +1,122 @@
+"""Demonstrations of every domain that has them: the reasoning says a valid plan, and their words are tokens."""
+
+import pytest
+
+from iterdeploy.models.tokenizer import build_tokenizer
+from iterdeploy.pddl import Domain, Problem, Status, validate_steps
+from iterdeploy.planning import prompts
+from iterdeploy.planning.demonstrations import Mixture, demonstrate
+from iterdeploy.planning.domain import PlanningDomain
+from iterdeploy.planning.domains import DOMAINS
+from iterdeploy.planning.rng import Rng
+from iterdeploy.pretrain import vocabulary
+
+SIZES = {"blocksworld": range(2, 12), "rovers": range(2, 9), "sokoban": range(5, 12)}
+domains = pytest.mark.parametrize("domain", [DOMAINS[name] for name in SIZES], ids=list(SIZES))
+
+
+def tasks(domain: PlanningDomain, count: int) -> list[tuple[Domain, Problem]]:
+    """Generated and practice tasks of every size."""
+    task = Domain.parse(domain.pddl)
+    makers = {domain.generate, domain.practice or domain.generate}
+    return [
+        (task, Problem.parse(make(size, Rng("reasoning", domain.name, size, i), "task"), task))
+        for make in makers
+        for size in SIZES[domain.name]
+        for i in range(count)
+    ]
+
+
+def test_all_domains_with_demonstrations_are_tested_here() -> None:
+    assert {name for name, domain in DOMAINS.items() if domain.demonstrated} == set(SIZES)
+
+
+@domains
+def test_the_plan_that_a_reasoning_says_is_valid(domain: PlanningDomain) -> None:
+    assert domain.think is not None and domain.act is not None
+    for task, problem in tasks(domain, 12):
+        verdict = validate_steps(task, problem, domain.act(domain.think(problem)))
+        assert verdict.status is Status.VALID, (problem.name, verdict)
+
+
+@domains
+def test_a_reasoning_with_any_slips_still_says_some_plan(domain: PlanningDomain) -> None:
+    assert domain.think is not None and domain.act is not None
+    for i, (task, problem) in enumerate(tasks(domain, 3)):
+        rng = Rng("slips", i)
+        lines = domain.think(problem)
+        words = [word for line in lines for word in line] + list(problem.objects)
+        for _ in range(20):
+            line = rng.choice(lines)
+            match rng.below(3):
+                case 0 if len(line) > 1:
+                    del line[rng.between(1, len(line) - 1)]
+                case 1:
+                    line.insert(rng.between(1, len(line)), rng.choice(words))
+                case _:
+                    lines = rng.shuffled(lines)
+            for step in domain.act(lines):
+                assert step[0] in task.actions
+
+
+@domains
+def test_every_word_of_a_demonstration_is_one_token(domain: PlanningDomain) -> None:
+    tokenizer = build_tokenizer(vocabulary([domain.name]))
+    single_bytes = set(range(2, 258))
+    newline = tokenizer("\n")["input_ids"][0]
+    for index in range(60):
+        shown = demonstrate(domain, Mixture(tuple(SIZES[domain.name]), 0.0, 0.0), 3, index)
+        ids = tokenizer(shown.prompt + shown.answer)["input_ids"]
+        assert not single_bytes.intersection(ids) - {newline}, shown
+        assert tokenizer.decode(ids) == shown.prompt + shown.answer
+
+
+def test_sokoban_practice_meets_every_cell_and_two_boxes() -> None:
+    domain = DOMAINS["sokoban"]
+    assert domain.practice is not None
+    task = Domain.parse(domain.pddl)
+    problems = [Problem.parse(domain.practice(6, Rng("rooms", i), "t"), task) for i in range(300)]
+    cells = {name for problem in problems for name, kind in problem.objects.items() if kind == "location"}
+    assert {f"loc_{row}_{column}" for row in range(2, 12) for column in range(2, 12)} == cells
+    assert {len(problem.goal_atoms()) for problem in problems} == {1, 2}
+
+
+def test_a_rovers_task_that_the_short_rendering_cannot_show_is_listed_fact_by_fact() -> None:
+    domain = DOMAINS["rovers"]
+    task = Domain.parse(domain.pddl)
+    text = domain.generate(3, Rng("stores", 0), "task")
+    ours = prompts.compact(domain, Problem.parse(text, task))
+    assert "\nseen waypoint" in ours and "(store_of" not in ours
+    for other in (
+        text.replace("store", "bag").replace("bag_of", "store_of").replace("- bag", "- store"),
+        text.replace("(empty", "(full"),
+    ):
+        assert "(store_of" in prompts.compact(domain, Problem.parse(other, task))
+
+
+def test_rovers_reasoning_walks_back_and_names_the_way_from_each_place() -> None:
+    domain = DOMAINS["rovers"]
+    task = Domain.parse(domain.pddl)
+    ways = [("w1", "w2"), ("w2", "w3"), ("w1", "w4")]
+    both = [pair for a, b in ways for pair in ((a, b), (b, a))]
+    text = f"""(define (problem walk) (:domain rover)
+      (:objects general - lander r - rover rstore - store w1 w2 w3 w4 - waypoint)
+      (:init (at_lander general w4) (at r w1) (equipped_for_soil_analysis r) (store_of rstore r) (empty rstore)
+        (at_soil_sample w3) {" ".join(f"(visible {a} {b}) (can_traverse r {a} {b})" for a, b in both)})
+      (:goal (and (communicated_soil_data w3))))"""
+    problem = Problem.parse(text, task)
+    assert domain.think is not None and domain.act is not None
+    assert [" ".join(line) for line in domain.think(problem)] == [
+        "lander general w4",
+        "walk r w1 w2 w3 back w2 back w1 w4 back w1",
+        "soil r way w3 w2 w1",
+        "report r way w1",
+    ]
+    assert domain.act(domain.think(problem)) == [
+        ("navigate", "r", "w1", "w2"),
+        ("navigate", "r", "w2", "w3"),
+        ("sample_soil", "r", "rstore", "w3"),
+        ("navigate", "r", "w3", "w2"),
+        ("navigate", "r", "w2", "w1"),
+        ("communicate_soil_data", "r", "general", "w3", "w1", "w4"),
+    ]
