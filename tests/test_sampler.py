@@ -10,6 +10,7 @@ import pytest
 
 from iterdeploy.models.loading import Loaded, base_policy, load, model_folder
 from iterdeploy.planning.taskset import PlanningTasks
+from iterdeploy.samplers import room
 from iterdeploy.samplers.transformers import TransformersSampler
 from iterdeploy.types import Completion
 from support import config_with
@@ -150,3 +151,16 @@ def test_first_tokens_are_as_frequent_as_the_model_says() -> None:
         statistic = sum((seen - wanted) ** 2 / wanted for seen, wanted in cells)
         freedom = len(cells) - 1
         assert statistic < freedom + 5 * math.sqrt(2 * freedom) + 10, (temperature, statistic, freedom)
+
+
+def test_memory_with_room_gives_the_answers_of_a_cache_that_is_joined_anew(
+    sampler: TransformersSampler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With little room, so that layers grow many times, while ended rows leave the batch."""
+    from transformers import DynamicCache
+
+    monkeypatch.setattr(room, "ROOM", 3)
+    ours = sampler.sample(PROMPTS, 8)
+    monkeypatch.setattr("iterdeploy.samplers.transformers.with_room", lambda config: DynamicCache(config=config))
+    assert sampler.sample(PROMPTS, 8) == ours
+    assert len({len(answer.token_ids) for answer in ours}) > 3

@@ -19,6 +19,7 @@ from iterdeploy.models.chat import completion, prompt_ids
 from iterdeploy.models.loading import Loaded, load
 from iterdeploy.samplers import protocol
 from iterdeploy.samplers.protocol import Answered, Asked
+from iterdeploy.samplers.room import with_room
 from iterdeploy.types import Completion, Policy
 
 if TYPE_CHECKING:
@@ -98,10 +99,9 @@ class TransformersSampler:
     def _decode(self, here: Loaded, rows: list[Row], random: "torch.Generator") -> None:
         """Samples every row to its end or to the token limit."""
         import torch
-        from transformers import DynamicCache
 
         model: Any = here.model
-        cache = DynamicCache(config=model.config)
+        cache = with_room(model.config)
         ids, attention = _left_padded(rows, here)  # (B, T)
         positions = (attention.cumsum(1) - 1).clamp(min=0)
         running = rows
