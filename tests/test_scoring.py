@@ -1,31 +1,39 @@
-"""Scoring given answers with the real embedded model, held against what the sampler recorded."""
+"""Scoring given answers with the real embedded model, held against what the sampler recorded; and with large
+vocabularies, in pieces."""
 
 import itertools
+import weakref
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from iterdeploy.models import scoring
 from iterdeploy.models.loading import Loaded, base_policy, load, model_folder
-from iterdeploy.models.scoring import _batches, sequence_logprobs, token_logprobs
+from iterdeploy.models.output_layer import LOGITS_AT_ONCE, logprobs_in_pieces
+from iterdeploy.models.scoring import _batches, policy_logprobs, sequence_logprobs, token_logprobs
 from iterdeploy.planning.taskset import PlanningTasks
 from iterdeploy.samplers.transformers import TransformersSampler
 from iterdeploy.types import Completion
 from support import config_with
+from test_trainer_large import DRAW, MODELS, OTHER_LOGITS, largest_tensor, random_model
 
 CONFIG = config_with({"tasks.sizes": "2-4", "tasks.held_out": 0})
+BASE = base_policy(model_folder(CONFIG.model))
 
 
 @pytest.fixture(scope="module")
 def sampled() -> list[Completion]:
     """Answers of different lengths to prompts of different lengths."""
     prompts = [task.prompt for task in PlanningTasks(CONFIG.tasks, 1).deployed(0)]
-    with TransformersSampler(base_policy(model_folder(CONFIG.model)), CONFIG) as sampler:
+    with TransformersSampler(BASE, CONFIG) as sampler:
         return sampler.sample(prompts, 11)
 
 
 def loaded(dtype: str) -> Loaded:
     import torch
 
-    return load(base_policy(model_folder(CONFIG.model)), CONFIG.model, getattr(torch, dtype))
+    return load(BASE, CONFIG.model, getattr(torch, dtype))
 
 
 def rows_of(sampled: list[Completion]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -80,3 +88,62 @@ def test_batches_hold_every_row_once_within_the_limit() -> None:
     for batch in found:
         longest = max(len(rows[i][0]) + len(rows[i][1]) for i in batch)
         assert longest * len(batch) <= 40 or len(batch) == 1
+
+
+def test_a_policy_is_loaded_for_its_scores_in_the_precision_asked_for_and_given_back(
+    sampled: list[Completion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    loads: list[tuple[weakref.ref[Any], torch.dtype]] = []
+
+    def watched(*args: Any) -> Loaded:
+        here = load(*args)
+        loads.append((weakref.ref(here.model), here.model.dtype))
+        return here
+
+    monkeypatch.setattr(scoring, "load", watched)
+    rows, expected = rows_of(sampled), {kind: loaded(kind) for kind in ("float32", "bfloat16")}
+    for kind, asked in (("float32", None), ("bfloat16", "bfloat16")):
+        found = policy_logprobs(BASE, rows, CONFIG, asked, temperature=0.5)
+        wanted = token_logprobs(expected[kind], rows, CONFIG.training.tokens_per_batch, 0.5)
+        assert [one.tolist() for one in found] == [one.tolist() for one in wanted]
+    assert [(model(), dtype) for model, dtype in loads] == [(None, torch.float32), (None, torch.bfloat16)]
+
+
+# Large vocabularies
+
+
+def here_with(model: Any) -> Loaded:
+    return SimpleNamespace(model=model.eval(), device="cpu", pad_id=0)  # type: ignore[return-value]
+
+
+def ids(vocabulary: int, count: int) -> list[int]:
+    return [DRAW.randrange(vocabulary) for _ in range(count)]
+
+
+@pytest.mark.parametrize("kind", [*MODELS, *OTHER_LOGITS])
+def test_in_pieces_the_scores_are_those_of_all_logits_at_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = here_with((MODELS | OTHER_LOGITS)[kind]())
+    rows = [(ids(61, prompt), ids(61, answer)) for prompt, answer in [(1, 5), (9, 30), (4, 0), (12, 13), (3, 22)]]
+    whole = token_logprobs(here, rows, 90, 0.7)
+    pieces: list[int] = []
+
+    def counted(*args: Any) -> Any:
+        pieces.append(args[4])
+        return logprobs_in_pieces(*args)
+
+    monkeypatch.setattr(scoring, "LOGITS_AT_ONCE", 61 * 7)
+    monkeypatch.setattr(scoring, "logprobs_in_pieces", counted)
+    for found, wanted in zip(token_logprobs(here, rows, 90, 0.7), whole, strict=True):
+        assert found == pytest.approx(wanted, rel=1e-11)
+    assert set(pieces) == ({7} if kind in MODELS else set())
+
+
+def test_the_logits_of_a_long_answer_never_exist_at_once() -> None:
+    shape = {"vocab_size": 40_000, "max_position_embeddings": 2048, "tie_word_embeddings": True}
+    here = here_with(random_model("qwen3", **shape).float())
+    with largest_tensor() as seen:
+        (found,) = token_logprobs(here, [(ids(40_000, 100), ids(40_000, 1400))], 512)
+    assert 40_000 * 16 <= seen[0] <= LOGITS_AT_ONCE < 40_000 * 1400
+    assert len(found) == 1400 and (found < 0).all()

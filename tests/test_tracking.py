@@ -166,7 +166,8 @@ def test_wandb_takes_the_lines_offline(copy: RunDir, monkeypatch: pytest.MonkeyP
     written = log.read_bytes()
     assert b"generation/deployed.coverage" in written and b"training/loss" in written
     assert b"pytest" not in written, "the command line is not sent"
-    assert socket.gethostname().encode() not in written
+    host = socket.gethostname().encode()
+    assert bytes([len(host)]) + host not in written, "as a field, with its length before it"
 
 
 def test_mlflow_takes_the_lines_into_a_folder(copy: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,3 +187,36 @@ def test_mlflow_takes_the_lines_into_a_folder(copy: RunDir, monkeypatch: pytest.
     told = [line["deployed.coverage"] for line in rows(copy) if line["event"] == "generation"]
     shown = client.get_metric_history(run.info.run_id, "generation/deployed.coverage")
     assert [(one.step, one.value) for one in shown] == list(enumerate(told))
+
+
+def test_trackio_takes_the_lines_into_a_folder(
+    copy: RunDir, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = copy.path.parent / "trackio"
+    monkeypatch.setenv("TRACKIO_DIR", str(where))  # read when the package is first imported, which is here
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    trackio = pytest.importorskip("trackio")
+    from trackio.sqlite_storage import SQLiteStorage
+
+    opened: list[Any] = []
+    init = trackio.init
+    monkeypatch.setattr(trackio, "init", lambda **how: opened.append(init(**how)))
+    config = config_with({"tracking.to": ["trackio"]})
+    last = copy.path / "generation-2" / "metrics.json"
+    kept = last.read_bytes()
+    last.unlink()
+    Tracking(config).update(copy)
+    last.write_bytes(kept)
+    for _ in range(2):
+        Tracking(config).update(copy)
+    assert capsys.readouterr() == ("", "")
+    (run,) = SQLiteStorage.get_run_records("iterdeploy")
+    assert run["name"] == f"tiny-{read_json(copy.path / 'tracking.json')['trackio']['id']}"
+    shown = SQLiteStorage.get_logs("iterdeploy", run["name"])
+    told = rows(copy)
+    assert [one["generation"] for one in shown] == [line["generation"] for line in told]
+    for name, event in (("training/loss", "step"), ("generation/deployed.coverage", "generation")):
+        wanted = [line[name.partition("/")[2]] for line in told if line["event"] == event]
+        assert [one[name] for one in shown if name in one] == wanted
+    assert len(opened) == 2, "what it has is not sent again"
+    assert [(one._cpu_monitor, one._gpu_monitor) for one in opened] == [(None, None)] * 2, "the machine is not watched"

@@ -1,18 +1,20 @@
-"""Before hours of sampling from a server: does it have the policy's weights?
+"""Before hours of sampling: is the tokenizer that of the base model, and does a server have the policy's weights?
 
 A server may answer with an adapter that was never applied, with that of another generation, or with another model. So a
 few stored answers are read by the policy in this process, before the server starts, and then by the server; what they
 say of each token must agree, and must not be what an earlier generation said of it when it sampled it.
 """
 
-import gc
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from iterdeploy.config import RunConfig
-from iterdeploy.models.chat import prompt_ids
+from iterdeploy.models.chat import load_tokenizer, prompt_ids
+from iterdeploy.models.loading import tokenizer_digest
+from iterdeploy.models.scoring import policy_logprobs
 from iterdeploy.parts import Parts
 from iterdeploy.samplers import Sampler
 from iterdeploy.stops import Stopped
@@ -44,10 +46,13 @@ def shown_to_be(
     policy: Policy, sampler: Sampler, prompts: Sequence[str], parts: Parts, store: TraceStore
 ) -> Iterator[Sampler]:
     """The sampler, entered; if its model is in another process, shown to be the policy. Stops the run if it is not."""
+    _check_tokenizer(policy, parts.base)
     texts: list[Text] = []
     expected: list[list[float]] = []
     if sampler.served:
-        texts, expected = _read_here(policy, prompts, parts.config, store)
+        texts = _texts(policy, prompts, parts.config, store)
+        read = policy_logprobs(policy, [(one.prompt, one.tokens) for one in texts], parts.config)
+        expected = [values.tolist() for values in read]
     with sampler:
         found = sampler.logprobs([(one.prompt, one.tokens) for one in texts]) if sampler.served else None
         if found is not None:
@@ -55,31 +60,30 @@ def shown_to_be(
         yield sampler
 
 
-def _read_here(
-    policy: Policy, prompts: Sequence[str], config: RunConfig, store: TraceStore
-) -> tuple[list[Text], list[list[float]]]:
-    """(texts, log p of their tokens under the policy). The model is loaded for this alone, and given back."""
-    import torch
+def _check_tokenizer(policy: Policy, base: Policy) -> None:
+    """Every generation has the tokenizer of the base model that it was trained over."""
+    if tokenizer_digest(Path(policy.base_model)) != tokenizer_digest(Path(base.base_model)):
+        raise Stopped(
+            "other_tokenizer",
+            f"generation {policy.generation}: its tokenizer, in {policy.base_model}, is not that of the base model in "
+            f"{base.base_model}, so the token ids that are stored would mean other text. Nothing was sampled. Make the "
+            "two tokenizer.json the same, or start a new run.",
+            {},
+        )
 
-    from iterdeploy.models.loading import load
-    from iterdeploy.models.scoring import token_logprobs
 
-    here = load(policy, config.model, getattr(torch, config.model.dtype))
+def _texts(policy: Policy, prompts: Sequence[str], config: RunConfig, store: TraceStore) -> list[Text]:
+    """Stored answers of generation 0 and of the one before the policy's; for generation 0, prompts."""
     texts = [
         Text(said.prompt_token_ids, said.token_ids[:TOKENS], generation, said.logprobs and said.logprobs[:TOKENS])
         for generation in sorted({0, policy.generation - 1} if policy.generation else ())
         for said in (one.completion for one in store.each(store.first_ids(ROWS, generation=generation)))
     ]
-    if not texts:
-        encoded = [prompt_ids(here.tokenizer, prompt, config.model)[: TOKENS + 1] for prompt in sorted(set(prompts))]
-        texts = [Text(ids[:1], ids[1:], None, None) for ids in encoded[:ROWS]]
-    rows = [(one.prompt, one.tokens) for one in texts]
-    expected = [values.tolist() for values in token_logprobs(here, rows, config.training.tokens_per_batch)]
-    del here
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return texts, expected
+    if texts:
+        return texts
+    tokenizer = load_tokenizer(Path(policy.base_model), config.model)
+    encoded = [prompt_ids(tokenizer, prompt, config.model)[: TOKENS + 1] for prompt in sorted(set(prompts))]
+    return [Text(ids[:1], ids[1:], None, None) for ids in encoded[:ROWS]]
 
 
 def _compare(

@@ -6,11 +6,11 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from iterdeploy.config import ConfigError, RunConfig, find_config, load_config
+from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.config_file import find_config, load_config
 from iterdeploy.run_dir import RunDir, RunDirError
 from iterdeploy.summary import status as status_of
 from iterdeploy.summary import table
@@ -50,7 +50,7 @@ def resume(arguments: argparse.Namespace) -> int:
 def _run(config: RunConfig, path: Path) -> int:
     from iterdeploy.keys import command_without_keys
     from iterdeploy.loop import run as run_loop
-    from iterdeploy.models.loading import code_files
+    from iterdeploy.models.loading import code_files, tokenizer_digest
     from iterdeploy.parts import assemble
     from iterdeploy.progress import Display
     from iterdeploy.report import write_report
@@ -59,11 +59,12 @@ def _run(config: RunConfig, path: Path) -> int:
 
     quiet()
     parts = assemble(config)
-    code = code_files(Path(parts.base.base_model)) if config.model.trust_remote_code else None
+    folder = Path(parts.base.base_model)
+    code = code_files(folder) if config.model.trust_remote_code else None
     if code is not None:
         names = ", ".join(code) or "there is none"
         print(f"iterdeploy: warning: Python code of {config.model.name} may run: {names}", file=sys.stderr)
-    run_dir = RunDir.open(path, config, command_without_keys(sys.argv), code)
+    run_dir = RunDir.open(path, config, command_without_keys(sys.argv), code, tokenizer_digest(folder))
     stopped: Stopped | None = None
     try:
         try:
@@ -116,45 +117,27 @@ def report(arguments: argparse.Namespace) -> int:
 
 
 def traces(arguments: argparse.Namespace) -> int:
+    from iterdeploy.export.columns import IN_TOKENS, trace_row, trained_by
     from iterdeploy.types import Status
 
     run_dir = RunDir.read(run_path(arguments))
     wanted = Status(arguments.status) if arguments.status else None
     prompts = {task.id: task.prompt for task in run_dir.store.tasks()}
+    trained = trained_by(run_dir)
     for trace in run_dir.store.traces(generation=arguments.generation, status=wanted):
-        verdict = trace.verdict
-        entry: dict[str, Any] = {
-            "id": trace.id,
-            "task_id": trace.task_id,
-            "domain": trace.domain,
-            "size": trace.size,
-            "split": trace.split.value,
-            "generation": trace.generation,
-            "sample_index": trace.sample_index,
-            "policy_id": trace.policy_id,
-            "status": verdict.status.value,
-            "reason": verdict.reason,
-            "failed_step": verdict.failed_step,
-            "plan": [f"({' '.join(step)})" for step in verdict.plan],
-            "cost": verdict.cost,
-            "tokens": len(trace.completion.token_ids),
-            "reasoning_tokens": trace.completion.reasoning_tokens,
-            "finish_reason": trace.completion.finish_reason,
-            "prompt": prompts[trace.task_id],
-            "text": trace.completion.text,
-        }
         if arguments.json:
-            print(json.dumps(entry))
+            row = trace_row(trace, prompts[trace.task_id], trained.get(trace.id, []))
+            print(json.dumps({name: value for name, value in row.items() if name not in IN_TOKENS}))
         else:
             print(
                 f"generation {trace.generation}  {trace.task_id}  sample {trace.sample_index}  {trace.split.value}  "
-                f"size {trace.size}  {verdict.status.value}  {verdict.reason}".rstrip()
+                f"size {trace.size}  {trace.verdict.status.value}  {trace.verdict.reason}".rstrip()
             )
     return 0
 
 
 def pretrain(arguments: argparse.Namespace) -> int:
-    from iterdeploy.config import check, read_toml
+    from iterdeploy.config_file import check, read_toml
     from iterdeploy.pretrain import PretrainConfig
     from iterdeploy.pretrain import pretrain as make
 

@@ -4,14 +4,14 @@ The policy is asked once more about some stored answers, one forward pass each, 
 how far it has moved, and whether it is still the policy that gave its own answers.
 """
 
-import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from iterdeploy.config import RunConfig
 from iterdeploy.diversity import diversity, drift
 from iterdeploy.evaluate import as_json, measure
+from iterdeploy.models.scoring import policy_logprobs
 from iterdeploy.parts import Parts
 from iterdeploy.run_dir import RunDir
 from iterdeploy.stops import check_policy
@@ -50,7 +50,10 @@ def drift_of(policy: Policy, generation: int, store: TraceStore, config: RunConf
     own = _scored(store, store.first_ids(OWN_ANSWERS, generation=generation), config)
     if not first or not own:
         return None
-    return drift(first, own, _asked(policy, [*first, *own] if generation else own, config))
+    asked = [*first, *own] if generation else own
+    rows = [(one.completion.prompt_token_ids, one.completion.token_ids) for one in asked]
+    found = policy_logprobs(policy, rows, config)
+    return drift(first, own, {one.id: values.tolist() for one, values in zip(asked, found, strict=True)})
 
 
 def _scored(store: TraceStore, ids: Sequence[str], config: RunConfig) -> list[Trace]:
@@ -60,20 +63,3 @@ def _scored(store: TraceStore, ids: Sequence[str], config: RunConfig) -> list[Tr
         for one in store.each(ids)
         if one.completion.logprobs is not None and one.sampling.dtype == config.model.dtype
     ]
-
-
-def _asked(policy: Policy, traces: Sequence[Trace], config: RunConfig) -> Mapping[str, Sequence[float]]:
-    """Trace id -> log p of its tokens under the policy. The model is loaded for this alone, and given back."""
-    import torch
-
-    from iterdeploy.models.loading import load
-    from iterdeploy.models.scoring import token_logprobs
-
-    rows = [(one.completion.prompt_token_ids, one.completion.token_ids) for one in traces]
-    here = load(policy, config.model, getattr(torch, config.model.dtype))
-    found = token_logprobs(here, rows, config.training.tokens_per_pass or config.training.tokens_per_batch)
-    del here
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return {one.id: values.tolist() for one, values in zip(traces, found, strict=True)}

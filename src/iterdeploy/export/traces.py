@@ -17,54 +17,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from iterdeploy.export.columns import COLUMNS, TASK_COLUMNS, Columns, Row, task_row, trace_row, trained_by
 from iterdeploy.run_dir import RunDir
-from iterdeploy.types import Split, Trace
-
-COLUMNS: dict[str, tuple[str, str]] = {
-    "id": ("string", "content hash of the trace"),
-    "task_id": ("string", "content hash of the task; `tasks` has it, too"),
-    "domain": ("string", "planning domain"),
-    "size": ("int64", "in the domain's own unit: blocks, cars, ..."),
-    "split": ("string", "`deployed` tasks may train, `held_out` tasks only measure"),
-    "generation": ("int64", "of the policy that answered; 0 is the base model"),
-    "sample_index": ("int64", "from 0; (task_id, generation, sample_index) is unique"),
-    "policy_id": ("string", "content hash of the policy that answered"),
-    "status": ("string", "valid, invalid, unparseable, truncated, or error (the validator failed)"),
-    "reason": ("string", "the verdict in words; empty for a valid plan"),
-    "failed_step": ("int64", "the first step that cannot be done, from 1; null if there is none"),
-    "plan": ("list<string>", "the steps read in the answer, such as (pickup b1)"),
-    "cost": ("double", "of a valid plan; without action costs its number of steps"),
-    "strict": ("bool", "the answer had exactly the required form"),
-    "validator": ("string", "who judged"),
-    "prompt": ("string", "the task as text, before any chat template"),
-    "text": ("string", "the answer as text"),
-    "prompt_token_ids": ("list<int64>", "what the model was given"),
-    "token_ids": ("list<int64>", "what the model sampled, never re-tokenised, with the end mark if there was one"),
-    "logprobs": ("list<float>", "log p of each sampled token at temperature 1, in nats; null if not recorded"),
-    "finish_reason": ("string", "`stop`, or `length`: the token limit"),
-    "reasoning_tokens": ("int64", "sampled tokens up to the end of the reasoning; 0 without one"),
-    "temperature": ("double", "of sampling"),
-    "max_new_tokens": ("int64", "the token limit"),
-    "dtype": ("string", "precision of sampling"),
-    "source": ("string", "name of the sampler"),
-    "trained": ("list<int64>", "generations whose training pool held this trace"),
-}
-"""Column -> (type, what it is)."""
-
-TASK_COLUMNS: dict[str, tuple[str, str]] = {
-    "id": ("string", "content hash of the task"),
-    "domain": ("string", "planning domain"),
-    "size": ("int64", "in the domain's own unit"),
-    "split": ("string", "deployed or held_out"),
-    "prompt": ("string", "the task as text"),
-    "payload": ("string", "JSON: PDDL of domain and problem, reference cost, true names if obfuscated"),
-}
+from iterdeploy.types import Split
 
 ROWS_AT_ONCE = 500
 TOKENS_AT_ONCE = 1_000_000
 """Rows of Parquet are written in groups of at most so many."""
-
-Row = dict[str, Any]
 
 
 def export_traces(run_dir: RunDir, out: Path) -> list[str]:
@@ -88,7 +47,7 @@ def export_traces(run_dir: RunDir, out: Path) -> list[str]:
     return suffixes
 
 
-def _columns(name: str) -> dict[str, tuple[str, str]]:
+def _columns(name: str) -> Columns:
     return TASK_COLUMNS if name == "tasks" else COLUMNS
 
 
@@ -96,67 +55,15 @@ def _rows(run_dir: RunDir) -> Iterator[tuple[str, Row]]:
     """(table, row) of everything, the tasks first."""
     store = run_dir.store
     for task in store.tasks():
-        yield (
-            "tasks",
-            {
-                "id": task.id,
-                "domain": task.domain,
-                "size": task.size,
-                "split": task.split.value,
-                "prompt": task.prompt,
-                "payload": json.dumps(dict(task.payload)),
-            },
-        )
+        yield "tasks", task_row(task)
     prompt = lru_cache(maxsize=64)(lambda task_id: store.task(task_id).prompt)
-    trained = _trained(run_dir)
+    trained = trained_by(run_dir)
     for trace in store.traces():
-        yield f"traces-{trace.split.value}", _row(trace, prompt(trace.task_id), trained.get(trace.id, []))
-
-
-def _row(trace: Trace, prompt: str, trained: list[int]) -> Row:
-    said, verdict, sampling = trace.completion, trace.verdict, trace.sampling
-    return {
-        "id": trace.id,
-        "task_id": trace.task_id,
-        "domain": trace.domain,
-        "size": trace.size,
-        "split": trace.split.value,
-        "generation": trace.generation,
-        "sample_index": trace.sample_index,
-        "policy_id": trace.policy_id,
-        "status": verdict.status.value,
-        "reason": verdict.reason,
-        "failed_step": verdict.failed_step,
-        "plan": [f"({' '.join(step)})" for step in verdict.plan],
-        "cost": None if verdict.cost is None else float(verdict.cost),
-        "strict": verdict.strict,
-        "validator": verdict.validator,
-        "prompt": prompt,
-        "text": said.text,
-        "prompt_token_ids": list(said.prompt_token_ids),
-        "token_ids": list(said.token_ids),
-        "logprobs": None if said.logprobs is None else list(said.logprobs),
-        "finish_reason": said.finish_reason,
-        "reasoning_tokens": said.reasoning_tokens,
-        "temperature": sampling.temperature,
-        "max_new_tokens": sampling.max_new_tokens,
-        "dtype": sampling.dtype,
-        "source": trace.source,
-        "trained": trained,
-    }
-
-
-def _trained(run_dir: RunDir) -> dict[str, list[int]]:
-    """Trace id -> the generations that it trained."""
-    out: dict[str, list[int]] = {}
-    for generation in range(1, run_dir.config.generations + 1):
-        for trace_id in (run_dir.pool(generation - 1) or {"weights": {}})["weights"]:
-            out.setdefault(trace_id, []).append(generation)
-    return out
+        yield f"traces-{trace.split.value}", trace_row(trace, prompt(trace.task_id), trained.get(trace.id, []))
 
 
 class JsonLines:
-    def __init__(self, path: Path, columns: dict[str, tuple[str, str]]) -> None:
+    def __init__(self, path: Path, columns: Columns) -> None:
         self._file = path.open("w", encoding="utf-8")
 
     def __enter__(self) -> "JsonLines":
@@ -170,7 +77,7 @@ class JsonLines:
 
 
 class Parquet:
-    def __init__(self, path: Path, columns: dict[str, tuple[str, str]]) -> None:
+    def __init__(self, path: Path, columns: Columns) -> None:
         import pyarrow as pa
         from pyarrow import parquet
 
@@ -200,7 +107,7 @@ class Parquet:
         self._rows, self._tokens = [], 0
 
 
-MAKERS: dict[str, Callable[[Path, dict[str, tuple[str, str]]], JsonLines | Parquet]] = {
+MAKERS: dict[str, Callable[[Path, Columns], JsonLines | Parquet]] = {
     "jsonl": JsonLines,
     "parquet": Parquet,
 }
@@ -251,6 +158,6 @@ def _card(run_dir: RunDir, counts: dict[str, int], suffix: str) -> str:
     )
 
 
-def _columns_table(name: str, columns: dict[str, tuple[str, str]]) -> list[str]:
+def _columns_table(name: str, columns: Columns) -> list[str]:
     rows = [f"| {column} | {kind} | {meaning} |" for column, (kind, meaning) in columns.items()]
     return [f"## Columns of {name}", "", "| column | type | meaning |", "|---|---|---|", *rows, ""]

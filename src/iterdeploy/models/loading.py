@@ -112,6 +112,11 @@ def base_policy(folder: Path) -> Policy:
     return Policy(identifier, 0, str(folder), None, False, None, None)
 
 
+def tokenizer_digest(folder: Path) -> str:
+    """SHA-256 of the tokenizer in a model's folder: with another one, stored token ids would mean other text."""
+    return _digest(folder / "tokenizer.json")
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A model in memory with what sampling and training need to know of it."""

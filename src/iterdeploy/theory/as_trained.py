@@ -6,8 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iterdeploy.models.loading import load
-from iterdeploy.models.scoring import sequence_logprobs
+from iterdeploy.models.scoring import policy_logprobs, sequence_logprobs, summed
 from iterdeploy.theory.answers import REFERENCE, Answer, Subject
 from iterdeploy.theory.gradients import Differentiable, compare, differentiable, sums
 from iterdeploy.theory.proposition1 import batch_coefficients, expected, reward
@@ -114,18 +113,17 @@ def trained(subject: Subject, start: Policy) -> Iterator[tuple[int | None, Polic
 def step_rows(subject: Subject, start: Policy) -> Iterator[dict[str, Any]]:
     """SFT on the answers that were on-policy where training started, once it has moved on; plain and weighted."""
     import numpy as np
-    import torch
 
     stored = subject.stored(start.generation)
     rows, rewards = [(answer.prompt, answer.tokens) for answer in stored], reward(stored)
-    tokens, temperature = _tokens(subject), subject.config.sampling.temperature
+    temperature = subject.config.sampling.temperature
     if not rewards.any():
         return
-    before = sequence_logprobs(load(start, subject.config.model, torch.float32), rows, tokens, temperature)
+    before = summed(policy_logprobs(start, rows, subject.config, "float32", temperature))
     for steps, policy in trained(subject, start):
         fresh = subject.fresh(policy, REFERENCE)
         at = differentiable(subject, policy)
-        ratios = np.exp(sequence_logprobs(at.here, rows, tokens) - before)
+        ratios = np.exp(sequence_logprobs(at.here, rows, _tokens(subject)) - before)
         subject.say(f"gradients {'at the end of training' if steps is None else f'after {steps} steps'}")
         plain, weighted = sums(at, stored, [rewards / rewards.sum(), rewards * ratios / len(stored)])
         reference = expected(at, fresh)

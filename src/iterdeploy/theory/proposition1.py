@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from iterdeploy.curate import Kept, at_most
 from iterdeploy.models.loading import load
-from iterdeploy.models.scoring import sequence_logprobs
+from iterdeploy.models.scoring import policy_logprobs, sequence_logprobs, summed
 from iterdeploy.theory.answers import REFERENCE, Answer, Subject
 from iterdeploy.theory.gradients import (
     Differentiable,
@@ -184,20 +184,19 @@ def rounded_samplers(subject: Subject, stored: Sequence[Answer]) -> "dict[str, A
     import torch
 
     rows = [(answer.prompt, answer.tokens) for answer in stored]
-    config, tokens = subject.config, subject.config.training.tokens_per_batch
+    config, valid = subject.config, reward(stored)
     subject.say("scoring the stored traces as samplers in bfloat16 and int8 would")
-    plain = load(subject.current, config.model, torch.float32)
-    rounded = {"bf16_sampling": load(subject.current, config.model, torch.bfloat16)}
-    rounded["int8_sampling"] = load(subject.current, config.model, torch.float32)
+    exact, narrow = (summed(policy_logprobs(subject.current, rows, config, kind)) for kind in ("float32", "bfloat16"))
+    coarse = load(subject.current, config.model, torch.float32)
     with torch.no_grad():
-        for parameter in rounded["int8_sampling"].model.parameters():
+        for parameter in coarse.model.parameters():
             if parameter.ndim == 2:
                 parameter.copy_(as_int8(parameter))
-    valid, scored = reward(stored), sequence_logprobs(plain, rows, tokens)
-    return {
-        name: valid * np.exp(sequence_logprobs(here, rows, tokens) - scored) / valid.sum()
-        for name, here in rounded.items()
+    rounded = {
+        "bf16_sampling": narrow,
+        "int8_sampling": sequence_logprobs(coarse, rows, config.training.tokens_per_batch),
     }
+    return {name: valid * np.exp(scored - exact) / valid.sum() for name, scored in rounded.items()}
 
 
 def as_int8(weights: "torch.Tensor") -> "torch.Tensor":

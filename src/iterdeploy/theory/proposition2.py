@@ -12,8 +12,7 @@ from dataclasses import asdict
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from iterdeploy.models.loading import load
-from iterdeploy.models.scoring import sequence_logprobs
+from iterdeploy.models.scoring import policy_logprobs, summed
 from iterdeploy.theory.answers import REFERENCE, Answer, Subject
 from iterdeploy.theory.gradients import compare, differentiable, sums
 from iterdeploy.theory.proposition1 import expected, reward
@@ -84,17 +83,14 @@ def measure(subject: Subject) -> dict[str, Any] | None:
 def scores(subject: Subject, answers: Sequence[Answer]) -> "tuple[Array, Array]":
     """(log beta_i of each answer for every generation i as it sampled, (answers, generations); log pi, (answers,))."""
     import numpy as np
-    import torch
 
-    rows = [(answer.prompt, answer.tokens) for answer in answers]
-    config, tokens = subject.config, subject.config.training.tokens_per_batch
+    rows, config = [(answer.prompt, answer.tokens) for answer in answers], subject.config
     columns = []
     for generation in range(subject.generation + 1):
         subject.say(f"scoring {len(rows)} valid traces under generation {generation}")
-        here = load(subject.policy(generation), config.model, getattr(torch, config.model.dtype))
-        columns.append(sequence_logprobs(here, rows, tokens, config.sampling.temperature))
-    exact = load(subject.current, config.model, torch.float32)
-    return np.stack(columns, axis=1), sequence_logprobs(exact, rows, tokens)
+        policy, temperature = subject.policy(generation), config.sampling.temperature
+        columns.append(summed(policy_logprobs(policy, rows, config, temperature=temperature)))
+    return np.stack(columns, axis=1), summed(policy_logprobs(subject.current, rows, config, "float32"))
 
 
 def sample_counts(subject: Subject, stored: Sequence[Answer]) -> dict[str, list[int]]:

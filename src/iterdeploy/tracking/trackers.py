@@ -4,7 +4,9 @@ Where to and with which key they send follows from each tracker's own environmen
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from time import time
 from typing import Any
@@ -80,12 +82,22 @@ def _mlflow(run: Shown, lines: Sequence[Row]) -> None:
 
 
 def _trackio(run: Shown, lines: Sequence[Row]) -> None:
+    """trackio, into the folder TRACKIO_DIR or to the server TRACKIO_SERVER_URL. What the machine does is not sent."""
     import trackio
 
-    trackio.init(project=run.project, name=f"{run.name}-{run.id}", resume="allow", config=run.config)
-    for line in lines:
-        trackio.log({**_numbers(line), "generation": line["generation"]})
-    trackio.finish()
+    with redirect_stdout(StringIO()):  # where it says where its page is
+        trackio.init(
+            project=run.project,
+            name=f"{run.name}-{run.id}",
+            resume="allow",
+            config=run.config,
+            embed=False,
+            auto_log_cpu=False,
+            auto_log_gpu=False,
+        )
+        for line in lines:
+            trackio.log({**_numbers(line), "generation": line["generation"]})
+        trackio.finish()
 
 
 TRACKERS: dict[str, Tracker] = {
