@@ -30,7 +30,7 @@ TINY: dict[str, Any] = {
 
 TINY_ANSWERS = 12 * 2 + 6
 
-HEAVY = ("torch", "transformers", "peft", "numpy", "matplotlib", "statsmodels", "scipy", "pandas")
+HEAVY = ("torch", "transformers", "peft", "numpy", "matplotlib", "statsmodels", "scipy", "pandas", "accelerate")
 
 
 def values_with(overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:

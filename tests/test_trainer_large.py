@@ -1,13 +1,6 @@
-"""Training large models: steps in passes, logits in chunks, checkpoints, several processes; never another gradient."""
+"""Training large models: steps in passes, logits in chunks, checkpoints; never another gradient."""
 
-import json
-import multiprocessing
-import os
-import random
-import signal
-import subprocess
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +9,23 @@ from typing import Any
 
 import pytest
 
-from iterdeploy.config import ConfigError, TrainingConfig, load_config
-from iterdeploy.models.loading import base_policy, load, model_folder
+from fitting import (
+    BASE,
+    CONFIG,
+    DRAW,
+    ROWS,
+    assert_same_weights,
+    killed_after,
+    phase,
+    quiet,
+    report,
+    settings,
+    train_in_stage,
+    weights,
+)
+from iterdeploy.config import ConfigError
+from iterdeploy.config_file import load_config
+from iterdeploy.models.loading import load
 from iterdeploy.run_dir import Stage
 from iterdeploy.training import forward as forward_module
 from iterdeploy.training import importance
@@ -25,56 +33,11 @@ from iterdeploy.training.batching import plan
 from iterdeploy.training.fit import add_gradient, fit, with_lora
 from iterdeploy.training.forward import Forward
 from iterdeploy.training.objective import importance_ratios
-from iterdeploy.training.phase import Phase, Pooled
+from iterdeploy.training.phase import Pooled
 from iterdeploy.training.ranks import Ranks
-from iterdeploy.training.trainer import Trainer, TrainingError, read_policy
+from iterdeploy.training.trainer import Trainer, read_policy
 from iterdeploy.types import Example
-from support import TINY, config_with, write_config
-
-CONFIG = config_with()
-BASE = base_policy(model_folder(CONFIG.model))
-DRAW = random.Random(3)
-ROWS = [
-    Example(f"t{i}", tuple(DRAW.randrange(2, 60) for _ in range(length)), length // 3, 0.5 + i / 10, -2.5 * length)
-    for i, length in enumerate([9, 30, 12, 25, 18, 40, 11, 21, 33, 15])
-]
-
-forks = multiprocessing.get_context("forkserver")
-forks.set_forkserver_preload(["torch", "peft", "transformers.models.llama.modeling_llama", "iterdeploy.training.fit"])
-
-
-def settings(**changes: Any) -> TrainingConfig:
-    return TrainingConfig(
-        **{**TINY["training"], "bf16": False, "validation_share": 0.2, "tokens_per_batch": 100, **changes}
-    )
-
-
-def phase(rows: Sequence[Example] = ROWS, **changes: Any) -> Phase:
-    return Phase(settings(**changes), CONFIG.model, 5, BASE, 1, Pooled(rows, "digest"))
-
-
-def quiet(done: int, total: int) -> None:
-    pass
-
-
-def weights(folder: Path) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    (path,) = folder.glob("*.safetensors")
-    return dict(load_file(path))
-
-
-def assert_same_weights(one: Path, other: Path) -> None:
-    first, second = weights(one), weights(other)
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        assert value.equal(second[name]), name
-
-
-def report(folder: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads((folder / "training.json").read_text())
-    return values
-
+from support import write_config
 
 # The gradient
 
@@ -165,7 +128,7 @@ def test_logits_in_chunks_give_the_same_loss_and_gradient(kind: str, monkeypatch
     monkeypatch.setattr(forward_module, "LOGITS_AT_ONCE", 61 * 7)
     chunked = forward_of(model)
     assert_equal(gradient(chunked), plain)
-    assert (chunked._parts is not None) == (kind in MODELS)
+    assert (chunked.output_layer is not None) == (kind in MODELS)
 
 
 def test_the_chunks_of_an_output_layer_with_dropout_keep_it_for_the_backward_pass(
@@ -268,6 +231,7 @@ def test_the_paper_s_batches_of_one_take_a_step_per_trace_whatever_its_length(tm
     [
         ({"training.base_dtype": "bfloat16"}, 'method = "lora"'),
         ({"training.rows_per_batch": 1, "training.processes": 2}, "processes = 1"),
+        ({"training.sharding": "full"}, "number of GPUs"),
     ],
 )
 def test_keys_that_cannot_work_together_are_refused(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
@@ -279,7 +243,8 @@ def test_keys_that_are_not_set_leave_a_policy_s_identifier_as_it_was() -> None:
     assert "rows_per_batch" not in settings().identity() and "epochs" in settings().identity()
     same, others = phase(checkpoint_minutes=3.0), [phase(rows_per_batch=2), phase(processes=2), phase(epochs=3)]
     assert same.identifier == phase().identifier
-    assert len({one.identifier for one in [same, *others]}) == 4
+    others.append(phase(processes=2, sharding="full"))
+    assert len({one.identifier for one in [same, *others]}) == 5
 
 
 # Precision
@@ -322,28 +287,6 @@ HOW = {
 }  # fmt: skip
 
 
-def train_in_stage(how: dict[str, Any], path: Path, die_after: int | None = None) -> Path:
-    """Trains in a stage of a run; dies without warning when that many steps are done and saved."""
-    what = phase(checkpoint_minutes=0.0, **how)
-    calls = 0
-
-    def progress(done: int, total: int) -> None:
-        nonlocal calls
-        calls += 1
-        if calls - 2 == die_after:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return Stage(path).folder("policy", lambda out: Trainer(what.config, CONFIG.model, 5).fit(
-        BASE, 1, what.pool, out, progress))  # fmt: skip
-
-
-def killed_after(steps: int, how: dict[str, Any], path: Path) -> None:
-    process = forks.Process(target=train_in_stage, args=(how, path, steps))
-    process.start()
-    process.join(100)
-    assert process.exitcode == -signal.SIGKILL
-
-
 @pytest.mark.parametrize("name", HOW)
 def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_weights(name: str, tmp_path: Path) -> None:
     how, path = HOW[name], tmp_path / "killed"
@@ -382,83 +325,3 @@ def test_without_the_time_for_one_no_checkpoint_is_written(tmp_path: Path) -> No
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("iterdeploy.training.checkpoints.Checkpoints._write", lambda *_: pytest.fail("written"))
         fit(phase(), tmp_path, quiet, Ranks())
-
-
-# Several processes
-
-
-def one_of_two(rank: int, folder: Path, how: dict[str, Any]) -> None:
-    import torch
-    from torch import distributed
-
-    torch.set_num_threads(1)
-    meeting = f"file://{folder}/meeting"
-    distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
-    fit(phase(**how), folder, quiet, Ranks(rank, 2))
-    distributed.destroy_process_group()
-
-
-def train_as_two(folder: Path, how: dict[str, Any]) -> Path:
-    """What two workers do, in processes that have everything imported already."""
-    folder.mkdir(exist_ok=True)
-    two = [forks.Process(target=one_of_two, args=(rank, folder, how)) for rank in range(2)]
-    for process in two:
-        process.start()
-    for process in two:
-        process.join(100)
-        assert process.exitcode == 0
-    return folder
-
-
-@pytest.mark.parametrize(
-    "how",
-    [
-        {"tokens_per_batch": 200, "epochs": 2, "rows_per_batch": 3, "tokens_per_pass": 30, "learning_rate": 1e-4},
-        {"objective": "iw_sft", "importance": "self_normalised", "method": "lora", "lora_dropout": 0.0, "epochs": 2},
-    ],
-)
-def test_two_processes_end_where_one_does(how: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / "one").mkdir()
-    fit(phase(**how), tmp_path / "one", quiet, Ranks())
-    train_as_two(tmp_path / "two", how)
-    alone, shared = weights(tmp_path / "one"), weights(tmp_path / "two")
-    step = settings(**how).learning_rate  # about what Adam moves a weight by, however small its gradient
-    for name, value in alone.items():
-        assert (value - shared[name]).abs().mean() < step / 100, name
-    one, both = report(tmp_path / "one"), report(tmp_path / "two")
-    for first, second in zip(one["log"], both["log"], strict=True):
-        assert second == pytest.approx(first, rel=1e-4)
-    assert both["log"][0]["gradient_norm"] == pytest.approx(one["log"][0]["gradient_norm"], rel=1e-6)
-    assert both["validation_loss"] == pytest.approx(one["validation_loss"], rel=1e-5)
-    for first, second in zip(one["importance"], both["importance"], strict=True):
-        assert second == pytest.approx(first, rel=1e-4)
-
-
-IN_WORKERS = {"processes": 2, "method": "lora", "lora_dropout": 0.3, "epochs": 3}
-
-
-def test_workers_die_with_their_parent_and_what_they_saved_goes_on(tmp_path: Path) -> None:
-    whole = train_as_two(tmp_path / "whole", IN_WORKERS)
-    assert report(whole)["steps"] > 4
-    killed_after(3, IN_WORKERS, tmp_path / "killed")
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and processes_with(tmp_path / "killed"):
-        time.sleep(0.1)
-    assert not processes_with(tmp_path / "killed")
-    unfinished = tmp_path / "killed" / "unfinished-policy"
-    (saved,) = unfinished.glob("checkpoint-*")
-    assert int(saved.name.partition("-")[2]) >= 3
-    assert_same_weights(train_as_two(unfinished, IN_WORKERS), whole)
-
-
-def processes_with(path: Path) -> list[str]:
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if "iterdeploy.training.worker" in line and str(path) in line]
-
-
-def test_what_stops_a_worker_is_told_as_if_it_were_here(tmp_path: Path) -> None:
-    rows = [replace(ROWS[0], behaviour_logprob=None), *ROWS[1:]]
-    trainer = Trainer(settings(processes=2, objective="iw_sft", validation_share=0.0), CONFIG.model, 5)
-    with pytest.raises(TrainingError, match="1 of 10 have none"):
-        trainer.fit(BASE, 1, Pooled(rows, "digest"), tmp_path, quiet)
-    assert not processes_with(tmp_path)

@@ -83,8 +83,9 @@ def _mlflow(run: Shown, lines: Sequence[Row]) -> None:
 
 def _trackio(run: Shown, lines: Sequence[Row]) -> None:
     """trackio, into the folder TRACKIO_DIR or to the server TRACKIO_SERVER_URL. What the machine does is not sent."""
-    import trackio
+    import trackio as library
 
+    trackio: Any = library  # it has types, but not for all that it offers
     with redirect_stdout(StringIO()):  # where it says where its page is
         trackio.init(
             project=run.project,

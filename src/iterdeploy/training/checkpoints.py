@@ -5,7 +5,8 @@
       state.pt              optimiser, schedule, random numbers of every process, and how far training was
       policy.txt            the identifier of the policy that is being trained
 
-A checkpoint is written beside its place, synced and renamed; then the one before it goes.
+A checkpoint is written beside its place, synced and renamed; then the one before it goes. The first process writes it,
+and its tensors are whole, however many processes hold them in training.
 """
 
 import os
@@ -15,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iterdeploy.training.parallel import load_optimiser, part, whole, whole_optimiser
 from iterdeploy.training.ranks import Ranks
 
 if TYPE_CHECKING:
@@ -67,14 +69,13 @@ class Checkpoints:
 
     def _read(self, folder: Path, parts: Parts) -> Trained:
         import torch
-        from safetensors.torch import load_file
+        from safetensors import safe_open
 
-        saved = load_file(folder / "weights.safetensors")
-        with torch.no_grad():
+        with torch.no_grad(), safe_open(folder / "weights.safetensors", "pt") as saved:
             for name, parameter in parts.weights.items():
-                parameter.copy_(saved[name])
+                parameter.copy_(part(saved.get_tensor(name), parameter))
         state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
-        parts.optimiser.load_state_dict(state["optimiser"])
+        load_optimiser(parts.optimiser, state["optimiser"])
         parts.schedule.load_state_dict(state["schedule"])
         _set_random_state(state["random"][self._ranks.rank])
         return Trained(**state["trained"])
@@ -82,9 +83,15 @@ class Checkpoints:
     def save_if_due(self, parts: Parts, trained: Trained) -> None:
         if not any(self._ranks.gather(time.monotonic() - self._saved_at >= self._seconds)):
             return
-        random = self._ranks.gather(_random_state())
+        weights = {name: whole(parameter, self._ranks).contiguous() for name, parameter in parts.weights.items()}
+        state = {
+            "optimiser": whole_optimiser(parts.optimiser, self._ranks),
+            "schedule": parts.schedule.state_dict(),
+            "random": self._ranks.gather(_random_state()),
+            "trained": asdict(trained),
+        }
         if self._ranks.first:
-            self._write(parts, trained, random)
+            self._write(weights, state, len(trained.log))
         self._saved_at = time.monotonic()
 
     def clear(self) -> None:
@@ -98,7 +105,7 @@ class Checkpoints:
         folders = self._out.glob("checkpoint-*")
         return sorted(folders, key=lambda folder: int(folder.name.partition("-")[2]), reverse=True)
 
-    def _write(self, parts: Parts, trained: Trained, random: list[Any]) -> None:
+    def _write(self, weights: "dict[str, torch.Tensor]", state: dict[str, Any], steps: int) -> None:
         import torch
         from safetensors.torch import save_file
 
@@ -106,21 +113,14 @@ class Checkpoints:
         beside = self._out / "writing-checkpoint"
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir()
-        weights = {name: parameter.detach().contiguous() for name, parameter in parts.weights.items()}
         save_file(weights, beside / "weights.safetensors")
-        state = {
-            "optimiser": parts.optimiser.state_dict(),
-            "schedule": parts.schedule.state_dict(),
-            "random": random,
-            "trained": asdict(trained),
-        }
         torch.save(state, beside / "state.pt")
         (beside / "policy.txt").write_text(self._policy)
         for path in [*beside.iterdir(), beside]:
             handle = os.open(path, os.O_RDONLY)
             os.fsync(handle)
             os.close(handle)
-        beside.rename(self._out / f"checkpoint-{len(trained.log)}")
+        beside.rename(self._out / f"checkpoint-{steps}")
         for folder in before:
             shutil.rmtree(folder)
 

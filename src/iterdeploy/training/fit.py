@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iterdeploy.config import TrainingConfig
-from iterdeploy.models.loading import Loaded, load
+from iterdeploy.models.loading import Loaded, device_of, load
 from iterdeploy.training import importance
-from iterdeploy.training.batching import length_buckets_in_order, plan
+from iterdeploy.training.batching import plan
 from iterdeploy.training.checkpoints import Checkpoints, Parts, Trained
 from iterdeploy.training.forward import Forward
 from iterdeploy.training.objective import importance_ratios, weighted_nll
+from iterdeploy.training.parallel import clip, prepare, summing, whole_model
 from iterdeploy.training.phase import Phase, Progress, check_behaviour, finite, split_validation, write_policy
 from iterdeploy.training.ranks import Ranks
 from iterdeploy.types import Example
@@ -39,14 +40,14 @@ def fit(phase: Phase, out: Path, progress: Progress, ranks: Ranks) -> None:
     here, model = _load(phase)
     if ranks.world > 1:
         torch.manual_seed(random + 1 + ranks.rank)  # the processes' dropouts differ
-    forward = Forward(model, here, config.bf16)
     train, held = split_validation(phase.pool.examples, config.validation_share)
     check_behaviour(phase, train)
     epochs = plan([len(example.token_ids) for example in train], config, phase.seed)
     steps = sum(map(len, epochs))
     total = sum(len(train[i].token_ids) for epoch in epochs for batch in epoch for i in batch)
-    parts = _parts(model, config, steps)
-    parameters = list(parts.weights.values())
+    optimiser = _optimiser(model, config)
+    forward = prepare(Forward(model, here, config.bf16), optimiser, config, ranks)
+    parts = _parts(model, optimiser, config, steps)
     checkpoints = Checkpoints(out, phase.identifier, config.checkpoint_minutes, ranks)
     done = checkpoints.restore(parts) or Trained(validation=[_mean_loss(forward, held, config, ranks)])
     seconds_before = done.seconds
@@ -60,20 +61,20 @@ def fit(phase: Phase, out: Path, progress: Progress, ranks: Ranks) -> None:
         for batch in epochs[number][len(done.log) - sum(map(len, epochs[:number])) :]:
             rows = [train[i] for i in batch]
             loss = add_gradient(forward, rows, config, ranks, correction)
-            ranks.sum_gradients(parameters)
-            norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            norm = clip(list(parts.weights.values()), 1.0)
             parts.optimiser.step()
             parts.schedule.step()
             parts.optimiser.zero_grad()
-            done.log.append({"loss": finite(loss), "gradient_norm": float(norm)})
+            done.log.append({"loss": finite(loss), "gradient_norm": norm})
             done.tokens += sum(len(row.token_ids) for row in rows)
             done.seconds = seconds_before + time.perf_counter() - began
             progress(done.tokens, total)
             checkpoints.save_if_due(parts, done)
         done.validation.append(_mean_loss(forward, held, config, ranks))
 
+    weights = whole_model(model, ranks)
     if ranks.first:
-        model.save_pretrained(out)
+        model.save_pretrained(out, state_dict=weights)
         if not phase.lora:
             here.tokenizer.save_pretrained(out)
         write_policy(phase, out)
@@ -98,12 +99,14 @@ def _load(phase: Phase) -> tuple[Loaded, Any]:
     import torch
 
     config = phase.config
-    here = load(phase.start, phase.model, getattr(torch, config.base_dtype), keep_adapter=phase.lora)
+    divided = config.sharding == "full"  # it may not fit on one device, to which only a part of it will go
+    where = phase.model.model_copy(update={"device": "cpu"}) if divided else phase.model
+    here = load(phase.start, where, getattr(torch, config.base_dtype), keep_adapter=phase.lora)
     # From a policy that is an adapter, that adapter is trained on: there is only ever one over the base model.
     model: Any = with_lora(here.model, config) if phase.lora and not phase.start.adapter else here.model
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    return here, model
+    return replace(here, device=device_of(phase.model)), model
 
 
 def with_lora(model: Any, config: TrainingConfig) -> Any:
@@ -122,12 +125,18 @@ def with_lora(model: Any, config: TrainingConfig) -> Any:
     )
 
 
-def _parts(model: Any, config: TrainingConfig, steps: int) -> Parts:
-    """What is trained, with an optimiser whose rate rises over the warm-up and then falls to nothing."""
+def _optimiser(model: Any, config: TrainingConfig) -> "torch.optim.Optimizer":
+    import torch
+
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+def _parts(model: Any, optimiser: "torch.optim.Optimizer", config: TrainingConfig, steps: int) -> Parts:
+    """What is trained; the optimiser's rate rises over the warm-up and then falls to nothing."""
     import torch
 
     weights = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    optimiser = torch.optim.AdamW(weights.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
     warmup = max(1, round(config.warmup_share * steps))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
@@ -146,13 +155,15 @@ def add_gradient(
     ranks: Ranks,
     correction: importance.Correction | None = None,
 ) -> float:
-    """Adds this process's share of the gradient of a step's loss to that of the weights, and returns the whole loss:
-    weighted negative log-likelihood per token of the step's rows."""
+    """Adds the gradient of a step's loss to that of the weights, and returns the loss: weighted negative log-likelihood
+    per token of the step's rows, of which each process computes its share."""
     tokens = _tokens_with_loss(rows)
+    passes = ranks.passes(rows, _tokens_per_pass(config))
     total = 0.0
-    for part in length_buckets_in_order(ranks.share(rows), _tokens_per_pass(config)):
-        loss = _loss(forward, part, tokens, correction)
-        loss.backward()  # type: ignore[no-untyped-call]
+    for number, part in enumerate(passes, 1):
+        with summing(forward, number == len(passes)):
+            loss = _loss(forward, part, tokens, correction)
+            (loss * ranks.world).backward()  # type: ignore[no-untyped-call]
         total += loss.item()
     return ranks.total(total)
 
@@ -180,7 +191,7 @@ def _mean_loss(forward: Forward, rows: Sequence[Example], config: TrainingConfig
     forward.model.eval()
     total = 0.0
     with torch.no_grad():
-        for batch in length_buckets_in_order(ranks.share(rewarded), _tokens_per_pass(config)):
+        for batch in ranks.passes(rewarded, _tokens_per_pass(config)):
             tokens = _tokens_with_loss(batch)
             total += float(_loss(forward, batch, tokens)) * tokens
     return finite(ranks.total(total) / _tokens_with_loss(rewarded))

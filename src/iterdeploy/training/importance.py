@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from iterdeploy.config import TrainingConfig
-from iterdeploy.training.batching import length_buckets_in_order
 from iterdeploy.training.forward import Forward
 from iterdeploy.training.objective import effective_sample_size, importance_ratios
 from iterdeploy.training.ranks import Ranks
@@ -25,12 +24,16 @@ def measure(
 
     forward.model.eval()
     tokens = sum(len(example.token_ids) - example.loss_start for example in train)
-    own = []
+    own: dict[str, float] = {}
     with torch.no_grad():
-        for rows in length_buckets_in_order(ranks.share(train), tokens_per_pass):
+        for rows in ranks.passes(train, tokens_per_pass):
             batch = forward.batch(rows)
-            own.append(importance_ratios(forward.logprobs(batch), batch.loss_mask, batch.behaviour).cpu())
-    ratios = torch.cat([part for parts in ranks.gather(own) for part in parts]).double()
+            found = importance_ratios(forward.logprobs(batch), batch.loss_mask, batch.behaviour)
+            own.update(zip([row.trace_id for row in rows], found.tolist(), strict=True))
+    everyone: dict[str, float] = {}  # by trace, as a process without a row of its own measures another's once more
+    for part in ranks.gather(own):
+        everyone.update(part)
+    ratios = torch.tensor(list(everyone.values()), dtype=torch.float64)
     return {
         "mean_ratio": float(ratios.mean()),
         "effective_sample_size": effective_sample_size(ratios),

@@ -15,6 +15,8 @@ B: rows. T: tokens. V: vocabulary. N: traces of a pool.
 
 from typing import TYPE_CHECKING
 
+from iterdeploy.models.output_layer import next_token_logprobs
+
 if TYPE_CHECKING:
     import torch
 
@@ -28,18 +30,6 @@ def token_logprobs(logits: "torch.Tensor", ids: "torch.Tensor") -> "torch.Tensor
 
     logprobs = next_token_logprobs(logits[:, :-1].transpose(1, 2), ids[:, 1:])  # (B, T - 1)
     return torch.cat([logprobs.new_zeros(len(logprobs), 1), logprobs], dim=1)
-
-
-def next_token_logprobs(logits: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
-    """log p of each target in nats, of the targets' shape, in float32, or float64 where logits are.
-
-    logits: (N, V) for targets (N,), or (B, V, N) for targets (B, N), of any precision.
-    """
-    import torch
-    import torch.nn.functional as F
-
-    exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return -F.cross_entropy(exact, targets, reduction="none")
 
 
 def weighted_nll(

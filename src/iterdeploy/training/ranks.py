@@ -1,17 +1,15 @@
-"""The processes that train together. Each holds the whole model; they share a step's rows and sum their gradients.
+"""The processes that train together: which rows each of them takes, and what they tell each other.
 
-This is all of data parallelism that our step needs: its loss is divided by a constant of the whole step, so the sum of
-the processes' gradients is the gradient, whatever the share of each, and one sum per step is enough.
+A step's loss is divided by a constant of the whole step, so the sum of the processes' gradients is the gradient,
+whatever the share of each.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
+from iterdeploy.training.batching import length_buckets_in_order
 from iterdeploy.types import Example
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +23,22 @@ class Ranks:
         """Whether this process is the one that writes."""
         return self.rank == 0
 
-    def share(self, rows: Sequence[Example]) -> list[Example]:
-        """Those of the rows that this process takes: of every `world` rows of like length, one."""
-        return sorted(rows, key=lambda row: len(row.token_ids))[self.rank :: self.world]
+    def passes(self, rows: Sequence[Example], tokens: int) -> list[list[Example]]:
+        """This process's rows in batches of at most `tokens` padded tokens: every row goes to one process.
+
+        All processes get as many batches, since a model that is divided among them needs all of them for each pass.
+        One that has nothing to do in a pass gets a row of another's that weighs nothing.
+        """
+        ordered = sorted(rows, key=lambda row: len(row.token_ids))
+        starts = range(len(ordered), 0, -self.world)
+        deals = [ordered[max(0, start - self.world) : start] for start in reversed(starts)]
+        dealt = iter(deals)  # one row of like length to each process; the first, of the shortest, may not go round
+        batches = []
+        for longest in length_buckets_in_order([deal[-1] for deal in deals], tokens):
+            taken = [next(dealt) for _ in longest]
+            own = [deal[self.rank] for deal in taken if self.rank < len(deal)]
+            batches.append(own or [replace(taken[0][0], weight=0.0)])
+        return batches
 
     def gather(self, value: Any) -> list[Any]:
         """The value of every process, in their order."""
@@ -41,16 +52,3 @@ class Ranks:
 
     def total(self, value: float) -> float:
         return float(sum(self.gather(value)))
-
-    def sum_gradients(self, parameters: "Sequence[torch.nn.Parameter]") -> None:
-        """Gives every process the sum of all gradients."""
-        if self.world == 1:
-            return
-        import torch
-        from torch import distributed
-
-        for parameter in parameters:
-            if parameter.grad is None:  # this process had no row, or this row did not need that weight
-                parameter.grad = torch.zeros_like(parameter)
-        for work in [distributed.all_reduce(parameter.grad, async_op=True) for parameter in parameters]:
-            work.wait()

@@ -1,8 +1,9 @@
 """The trainer that a run holds: it says what a generation's training starts from, and trains it, here or in workers."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
-from iterdeploy.config import ModelConfig, TrainingConfig
+from iterdeploy.config import ConfigError, ModelConfig, TrainingConfig
 from iterdeploy.training.fit import fit
 from iterdeploy.training.phase import Phase, Pooled, Progress, TrainingError, read_policy, split_validation
 from iterdeploy.training.ranks import Ranks
@@ -12,6 +13,8 @@ from iterdeploy.types import Policy
 
 class Trainer:
     def __init__(self, config: TrainingConfig, model: ModelConfig, seed: int) -> None:
+        if config.processes > 1 and find_spec("accelerate") is None:
+            raise ConfigError(f"training.processes = {config.processes} needs accelerate: pip install accelerate")
         self._config = config
         self._model = model
         self._seed = seed

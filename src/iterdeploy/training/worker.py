@@ -32,8 +32,7 @@ def fit_in_workers(phase: Phase, out: Path, progress: Progress) -> None:
     folder = out / "workers"
     _empty(folder)
     (folder / "phase.json").write_text(_written(phase), encoding="utf-8")
-    world = phase.config.processes
-    workers = [_start(out, rank, world) for rank in range(world)]
+    workers = [_start(out, rank, phase) for rank in range(phase.config.processes)]
     relay = threading.Thread(target=_relay, args=(workers[0].stdout, progress))
     relay.start()
     try:
@@ -51,11 +50,16 @@ def fit_in_workers(phase: Phase, out: Path, progress: Progress) -> None:
     folder.rmdir()
 
 
-def _start(out: Path, rank: int, world: int) -> "subprocess.Popen[str]":
-    place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
+def place(rank: int, world: int) -> dict[str, str]:
+    """The environment variables by which a process, and `accelerate` in it, knows its place among the others."""
+    return {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world)}
+
+
+def _start(out: Path, rank: int, phase: Phase) -> "subprocess.Popen[str]":
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if phase.model.device == "cpu" else {}  # FSDP takes any GPU that it sees
     return subprocess.Popen(
         [sys.executable, "-m", "iterdeploy.training.worker", str(out)],
-        env={**os.environ, **place},
+        env={**os.environ, **place(rank, phase.config.processes), **hidden},
         stdin=subprocess.PIPE,  # never written to: it closes when this process ends
         stdout=subprocess.PIPE if rank == 0 else subprocess.DEVNULL,
         text=True,
