@@ -81,17 +81,34 @@ def test_sokoban_practice_meets_every_cell_and_two_boxes() -> None:
     assert {len(problem.goal_atoms()) for problem in problems} == {1, 2}
 
 
-def test_a_rovers_task_that_the_short_rendering_cannot_show_is_listed_fact_by_fact() -> None:
-    domain = DOMAINS["rovers"]
+def changes(name: str, problem: Problem) -> list[tuple[str, str]]:
+    """Parts of a task's text, and what to put in their place, so that the short rendering would leave something out."""
+    first = {kind: thing for thing, kind in reversed(problem.objects.items())}
+    if name == "sokoban":
+        return [
+            ("(:goal (and", "(:goal (and (at-robot loc_2_2)"),
+            ("(adjacent loc_2_2 loc_2_3 right)", ""),
+        ]
+    rover, camera = first["rover"], first["camera"]
+    return [
+        ("(empty", "(full"),
+        (f"(store_of {rover}store {rover})", f"(store_of {rover}store {rover}) (calibrated {camera} {rover})"),
+        ("(:goal (and", f"(:goal (and (at {rover} {first['waypoint']})"),
+        ("(:goal (and", f"(:goal (and (not (empty {rover}store))"),
+    ]
+
+
+@pytest.mark.parametrize(("name", "mark"), [("rovers", "\nseen waypoint"), ("sokoban", "\nrow loc_2_2 loc_2_3")])
+def test_a_task_that_a_short_rendering_would_not_tell_in_full_is_listed_fact_by_fact(name: str, mark: str) -> None:
+    domain = DOMAINS[name]
     task = Domain.parse(domain.pddl)
-    text = domain.generate(3, Rng("stores", 0), "task")
-    ours = prompts.compact(domain, Problem.parse(text, task))
-    assert "\nseen waypoint" in ours and "(store_of" not in ours
-    for other in (
-        text.replace("store", "bag").replace("bag_of", "store_of").replace("- bag", "- store"),
-        text.replace("(empty", "(full"),
-    ):
-        assert "(store_of" in prompts.compact(domain, Problem.parse(other, task))
+    text = domain.generate(domain.smallest + 1, Rng("in full", name), "task")
+    problem = Problem.parse(text, task)
+    assert mark in prompts.compact(domain, problem)
+    for old, new in changes(name, problem):
+        assert old in text
+        told = prompts.compact(domain, Problem.parse(text.replace(old, new), task))
+        assert mark not in told and "\n(at" in told, (old, new)
 
 
 def test_rovers_reasoning_walks_back_and_names_the_way_from_each_place() -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
+from iterdeploy.pddl import Problem
+from iterdeploy.pddl.conditions import conjuncts
 from iterdeploy.planning.domain import Step
 from iterdeploy.planning.rng import Rng
 
@@ -85,6 +87,14 @@ class Facts(dict[str, list[tuple[str, ...]]]):
         for first, second in self[predicate]:
             out.setdefault(first, []).append(second)
         return out
+
+
+def shown_goal(problem: Problem, predicates: Iterable[str]) -> list[Step]:
+    """The goal's atoms, for a rendering that can show these predicates alone; ValueError for any other goal."""
+    atoms = problem.goal_atoms()
+    if len(atoms) < len(conjuncts(problem.goal)) or not {atom[0] for atom in atoms} <= set(predicates):
+        raise ValueError("a short rendering cannot show this goal")
+    return atoms
 
 
 def domain_text(name: str) -> str:

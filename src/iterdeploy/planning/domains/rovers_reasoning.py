@@ -13,10 +13,13 @@ from itertools import pairwise
 
 from iterdeploy.pddl import Problem
 from iterdeploy.planning.domain import Reasoning, Step
-from iterdeploy.planning.domains.common import Facts, PolicyFailed, by_predicate
+from iterdeploy.planning.domains.common import Facts, PolicyFailed, by_predicate, shown_goal
 from iterdeploy.planning.domains.rovers_fleet import FITNESS, Fleet
 
 SKILLS = dict(zip(("soil", "rock", "image"), FITNESS, strict=True))
+SHOWN = {"at_lander", "at", "store_of", "empty", "at_soil_sample", "at_rock_sample", "visible", "can_traverse"}
+SHOWN |= {"on_board", "calibration_target", "supports", "visible_from", *FITNESS}
+"""Predicates of the initial states that the short rendering tells."""
 MARKS = ["lander", "seen", "rover", "from", "camera", "objective", "soil", "rock", "image"]
 MARKS += ["walk", "calibrate", "report"]
 """Words that begin a line."""
@@ -32,11 +35,18 @@ NAMES = [
 def compact(problem: Problem) -> str:
     """Lander and what sees it, each rover with its skills and ways, cameras, objectives, samples, and the goal.
 
-    ValueError for a task whose stores are full or named in another way than the generator names them.
+    ValueError for a task that this would not tell in full: another goal, facts of other kinds (a store that is full, a
+    camera that is calibrated), stores not named after their rovers, several landers, a camera without a target.
     """
+    goal = shown_goal(problem, [f"communicated_{kind}_data" for kind in SKILLS])
     facts = by_predicate(problem.init_list)
-    if facts["full"] or any(store != f"{rover}store" for store, rover in facts["store_of"]):
-        raise ValueError("only tasks with empty stores, named after their rovers, have a short rendering")
+    if (
+        not facts.keys() <= SHOWN
+        or len(facts["at_lander"]) != 1
+        or any(store != f"{rover}store" for store, rover in facts["store_of"])
+        or {camera for camera, _ in facts["on_board"]} != {camera for camera, _ in facts["calibration_target"]}
+    ):
+        raise ValueError("a short rendering cannot show this task")
     fleet = Fleet(facts)
     lines = [["lander", fleet.lander, fleet.landing], ["seen", *_sights(facts)]]
     for rover, place in fleet.place.items():
@@ -47,7 +57,7 @@ def compact(problem: Problem) -> str:
     lines += [["objective", objective, *places] for objective, places in fleet.views.items()]
     lines += [[kind, *places] for kind, places in fleet.samples.items()]
     lines.append(["goal"])
-    lines += [[report.split("_")[1], *what] for report, *what in problem.goal_atoms()]
+    lines += [[report.split("_")[1], *what] for report, *what in goal]
     return "\n".join(" ".join(line) for line in lines)
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from iterdeploy.pddl import Problem
 from iterdeploy.planning.domain import Reasoning, Step
-from iterdeploy.planning.domains.common import by_predicate
+from iterdeploy.planning.domains.common import by_predicate, shown_goal
 from iterdeploy.planning.domains.sokoban_grid import OFFSETS, cell_name, position
 
 POOL = 12
@@ -24,12 +24,22 @@ NAMES = [
 
 
 def compact(problem: Problem) -> str:
-    """The floor row by row, the robot, and every box with its cell and its goal. ValueError for unnamed cells."""
+    """The floor row by row, the robot, and every box with its cell and its goal.
+
+    ValueError for a task that this would not tell in full: another goal, cells that are not named by row and column, or
+    neighbours in the map between which there is no way.
+    """
+    goals = by_predicate(shown_goal(problem, ["at"])).pairs("at")
     facts = by_predicate(problem.init_list)
     boxes = facts.pairs("at")
-    goals = by_predicate(problem.goal_atoms()).pairs("at")
     robot = facts["at-robot"][0][0]
     floor = sorted({position(cell) for cell in [*(cell for (cell,) in facts["clear"]), *boxes.values(), robot]})
+    ways = {(position(cell), position(there), way) for cell, there, way in facts["adjacent"]}
+    for row, column in floor:
+        for way, (down, right) in OFFSETS.items():
+            there = (row + down, column + right)
+            if there in floor and ((row, column), there, way) not in ways:
+                raise ValueError("a short rendering cannot show a wall between two cells")
     rows: dict[int, list[str]] = {}
     for row, column in floor:
         rows.setdefault(row, ["row"]).append(cell_name(row, column))
