@@ -48,7 +48,7 @@ def test_validity_does_not_change_and_plans_map_back(name: str, seed: int, data:
     plan = ours.solve(Problem.parse(text, Domain.parse(ours.pddl)))
     objects = sorted(Problem.parse(text, Domain.parse(ours.pddl)).objects)
     at = data.draw(st.integers(0, len(plan) - 1))
-    step = [plan[at][0], *data.draw(st.lists(st.sampled_from(objects), min_size=len(plan[at]) - 1, max_size=5))]
+    step = [plan[at][0], *data.draw(st.lists(st.sampled_from(objects), min_size=len(plan[at]) - 1, max_size=7))]
     for steps in (plan, plan[:at] + plan[at + 1 :], [*plan[:at], tuple(step), *plan[at + 1 :]]):
         secret = covered(steps, hidden)
         assert uncover(secret, hidden.true_names) == tuple(steps)
