@@ -134,12 +134,13 @@ def test_two_processes_end_where_one_does(how: dict[str, Any], tmp_path: Path, m
     for name, value in alone.items():
         assert (value - shared[name]).abs().mean() < step / 100, name
     one, both = report(tmp_path / "one"), report(tmp_path / "two")
+    # In float32, whose sums depend on their order and on the processor; a row too many shows in the hundredths.
     for first, second in zip(one["log"], both["log"], strict=True):
-        assert second == pytest.approx(first, rel=1e-4)
-    assert both["log"][0]["gradient_norm"] == pytest.approx(one["log"][0]["gradient_norm"], rel=5e-6)
-    assert both["validation_loss"] == pytest.approx(one["validation_loss"], rel=1e-5)
+        assert second == pytest.approx(first, rel=1e-3)
+    assert both["log"][0]["gradient_norm"] == pytest.approx(one["log"][0]["gradient_norm"], rel=1e-4)
+    assert both["validation_loss"] == pytest.approx(one["validation_loss"], rel=1e-4)
     for first, second in zip(one["importance"], both["importance"], strict=True):
-        assert second == pytest.approx(first, rel=1e-4)
+        assert second == pytest.approx(first, rel=1e-3)
     names = {path.name for path in (tmp_path / "one").iterdir()}
     assert names == {path.name for path in (tmp_path / "two").iterdir()} - {"meeting", "held-0.json", "held-1.json"}
     check_held(tmp_path / "two", sharded="sharding" in how)
