@@ -53,9 +53,7 @@ class Arm:
         return {generation: point for generation, point in found.items() if point is not None}
 
     def coverage_at(self, generation: int, split: str, wanted: Wanted) -> Point | None:
-        return pooling.coverage(
-            [[task for task in run.tasks(generation, split) if wanted(run, task)] for run in self.runs]
-        )
+        return pooling.coverage(self._tasks(generation, split, wanted))
 
     def mean(self, read: Callable[[Metrics], float | None]) -> dict[int, Point]:
         """Generation -> mean over the seeds of a number of its metrics; without generations where a seed has none."""
@@ -66,9 +64,13 @@ class Arm:
                 out[generation] = point
         return out
 
-    def ratio(self, split: str) -> Point | None:
-        """The last generation's coverage by that of generation 0."""
-        return pooling.ratio(*([run.tasks(generation, split) for run in self.runs] for generation in (0, self.last)))
+    def ratio(self, split: str, wanted: Wanted = lambda run, task: True) -> Point | None:
+        """The last generation's coverage of the tasks that are wanted by that of generation 0."""
+        return pooling.ratio(*(self._tasks(generation, split, wanted) for generation in (0, self.last)))
+
+    def _tasks(self, generation: int, split: str, wanted: Wanted) -> list[list[TaskResult]]:
+        """Those of each seed."""
+        return [[task for task in run.tasks(generation, split) if wanted(run, task)] for run in self.runs]
 
 
 @dataclass(frozen=True, slots=True)
