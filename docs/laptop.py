@@ -5,11 +5,12 @@
 
 The first argument is the folder of the runs. Seeds of one configuration are one row each, and one more where there are
 several: the mean over seeds with its t interval, as `iterdeploy compare` has it. A run of several domains has a row for
-each of them, too. `--by-generation` prints one table: held-out coverage of each configuration in every generation.
+each of them, too. `--by-generation` prints one table: held-out coverage of each configuration in every generation; with
+`--picture FILE` it is drawn, sizes that pretraining showed and sizes that it never showed apart.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from iterdeploy.report.trend import Point
 from iterdeploy.run_dir import RunDir
 
 Row = list[str]
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+SEEN, NEW = "Reliability: sizes that pretraining showed", "Generalisation: sizes that it never showed"
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,13 @@ class Part:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--by-generation", action="store_true")
+    parser.add_argument("--picture", type=Path)
     parser.add_argument("runs_dir", type=Path)
     parser.add_argument("runs", nargs="+")
     arguments = parser.parse_args()
     arms = compare([read_run(RunDir.read(arguments.runs_dir / name)) for name in arguments.runs]).arms
+    if arguments.picture:
+        draw(arms, arguments.picture)
     if arguments.by_generation:
         show([part for arm in arms for part in parts(arm)], ["seeds", *map(str, arms[0].generations)], generations)
         return
@@ -92,6 +98,30 @@ def show(rows: list[Part], heads: Row, row: Callable[[Part], Row]) -> None:
 
 def generations(part: Part) -> Row:
     return [str(len(part.arm.runs)), *map(told, part.coverage().values())]
+
+
+def draw(arms: Sequence[Arm], target: Path) -> None:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    matplotlib.rcParams.update({"svg.hashsalt": "iterdeploy", "font.size": 11})
+    figure = Figure(figsize=(10, 3.9), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, title, wanted in zip(panels, (SEEN, NEW), (seen, never_seen), strict=True):
+        for arm, colour in zip(arms, COLOURS, strict=False):
+            found = arm.coverage("held_out", wanted)
+            values = list(found.values())
+            label = arm.title.partition(" (")[0]
+            axes.plot(found.keys(), [one.value for one in values], color=colour, linewidth=2, marker="o", label=label)
+            bounds = [[one.low or 0.0 for one in values], [one.high or 0.0 for one in values]]
+            axes.fill_between(found.keys(), *bounds, color=colour, alpha=0.12, linewidth=0)
+        axes.set(xlabel="generation", ylim=(0, 1))
+        axes.set_title(title, loc="left", fontsize=11)
+        axes.yaxis.set_major_formatter("{x:.0%}")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("held-out tasks solved")
+    panels[1].legend(frameon=False, loc="upper left")
+    figure.savefig(target, metadata={"Date": None})
 
 
 def coverage(part: Part) -> Row:
