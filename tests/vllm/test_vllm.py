@@ -1,7 +1,8 @@
 """With a real vLLM, in an environment of its own: ITERDEPLOY_VLLM_PYTHON names its interpreter (`make test-vllm`).
 
 Its CPU build is enough. Starting a server takes about a minute, so there are as few as can be: a run of two generations
-that is killed once, and one server in bfloat16 whose answers are held against those of the in-process sampler.
+that is killed once and whose model is taken away, and one server in bfloat16 whose answers are held against those of
+the in-process sampler.
 """
 
 import json
@@ -111,6 +112,14 @@ def test_two_generations_with_an_adapter_and_a_kill_between(tmp_path: Path) -> N
     metrics = json.loads((tmp_path / "tiny" / "generation-1" / "metrics.json").read_text())
     assert metrics["drift"]["logprob_gap"] < 1e-4
     store.close()
+
+    merged = tmp_path / "merged"
+    done = iterdeploy_for_long("export", "tiny", "--generation", 1, "--to", merged, "--merge", "--runs-dir", tmp_path)
+    assert done.returncode == 0, done.stderr
+    taken_away = config_with({**overrides, "model.name": str(merged)})
+    with VllmSampler(base_policy(merged), taken_away) as server:
+        said = server.sample([task.prompt for task in assemble(resolved).tasks.held_out], 1)
+    assert max(gaps(policies[1], resolved, said)) < 1e-4, "what was taken away is the base model with its adapter"
 
 
 def iterdeploy_for_long(*args: object) -> "subprocess.CompletedProcess[str]":
