@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from iterdeploy.config import ModelConfig
+from iterdeploy.models.chat import prompt_ids
+from iterdeploy.models.loading import base_policy, embedded_models, load
+from iterdeploy.models.scoring import token_logprobs
 from iterdeploy.models.tokenizer import build_tokenizer
 from iterdeploy.pddl import Domain, Problem, Status, validate_steps
 from iterdeploy.planning.demonstrations import Demonstration, Mixture, demonstrate
@@ -154,3 +158,34 @@ def test_what_pretraining_makes_is_a_model_that_the_loop_takes(tmp_path: Path) -
     done = iterdeploy("run", "smoke", "--dry-run", "--set", f"model.name={tmp_path / 'out' / 'model'}")
     assert done.returncode == 0, done.stderr
     assert str(tmp_path / "out" / "model") in done.stdout
+
+
+def test_a_model_that_goes_on_from_another_knows_what_that_one_knew(tmp_path: Path) -> None:
+    """Hardly trained at all, with a second domain's words: the same answers are as likely as before."""
+    import torch
+
+    text = MINUSCULE.replace("sizes.blocksworld = [2]", "sizes.blocksworld = [3]\nsizes.sokoban = [5]")
+    text = text.replace("count = 2500", "count = 40").replace("learning_rate = 1e-3", "learning_rate = 1e-9")
+    text = text.replace("hidden_size = 32\nlayers = 1\nheads = 2\nintermediate_size = 64",
+                        "hidden_size = 128\nlayers = 5\nheads = 4\nintermediate_size = 384")  # fmt: skip
+    (tmp_path / "more.toml").write_text(text.replace("seed = 3", 'seed = 3\nstart_from = "blocksworld-1m"'))
+    told, _ = pretrain(tmp_path / "more.toml", tmp_path / "out").communicate(timeout=300)
+    more, before = tmp_path / "out" / "model", embedded_models()["blocksworld-1m"]
+    scored = {}
+    for folder in (before, more):
+        here = load(base_policy(folder), ModelConfig(name=str(folder), threads=1), torch.float32)
+        shown = demonstrate(BLOCKSWORLD, Mixture((3,), 0.0, 0.0), 5, 0)
+        row = (prompt_ids(here.tokenizer, shown.prompt, ModelConfig()), here.tokenizer(shown.answer)["input_ids"])
+        (scored[folder],) = token_logprobs(here, [row], 4096)
+    assert len(scored[more]) == len(scored[before]) > 20, told
+    assert scored[more].sum() == pytest.approx(float(scored[before].sum()), abs=5.0)
+    assert scored[before].mean() > -0.5
+
+
+@pytest.mark.parametrize(
+    ("start", "says"), [("nobody-1m", "rovers-1m"), ("blocksworld-1m", "architecture")], ids=["unknown", "other shape"]
+)
+def test_a_start_that_cannot_be_is_refused(tmp_path: Path, start: str, says: str) -> None:
+    (tmp_path / "wrong.toml").write_text(MINUSCULE.replace("seed = 3", f'seed = 3\nstart_from = "{start}"'))
+    done = iterdeploy("pretrain", tmp_path / "wrong.toml", "--out", tmp_path / "out")
+    assert_refused(done, "start_from", says)

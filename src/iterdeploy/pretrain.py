@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from iterdeploy.config import ConfigError, Section
+from iterdeploy.models.loading import embedded_models
 from iterdeploy.models.tokenizer import build_tokenizer
 from iterdeploy.planning.demonstrations import Mixture, demonstrate
 from iterdeploy.planning.domains import DOMAINS
@@ -32,7 +33,7 @@ from iterdeploy.types import Example
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from transformers import LlamaForCausalLM
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 LOG_EVERY = 50
 """Steps between lines of the log."""
@@ -74,6 +75,8 @@ class OptimiserConfig(Section):
 class PretrainConfig(Section):
     name: str
     seed: int = 0
+    start_from: str | None = None
+    """An embedded model to go on from, of the same architecture; None starts from random weights."""
     threads: int = 0
     """PyTorch threads; 0 keeps PyTorch's choice."""
     demonstrations: DemonstrationConfig
@@ -94,7 +97,7 @@ def pretrain(config: PretrainConfig, work_dir: Path) -> Path:
         return target
     tokenizer = build_tokenizer(vocabulary(config.demonstrations.sizes))
     data = _demonstrations(config, work_dir / "demonstrations.npz")
-    model = _train(config, data, len(tokenizer), work_dir)
+    model = _train(config, data, tokenizer, work_dir)
     beside = work_dir / "unfinished-model"
     shutil.rmtree(beside, ignore_errors=True)
     model.bfloat16().save_pretrained(beside)
@@ -122,9 +125,29 @@ def _check(config: PretrainConfig) -> None:
                 f"demonstrations.sizes.{name}: name at least one size, and none below {DOMAINS[name].smallest} "
                 f"{DOMAINS[name].size_unit}, not {list(sizes)}"
             )
+    if config.start_from:
+        _check_start(config.start_from, shape)
     if shape.hidden_size % shape.heads or shape.hidden_size // shape.heads % 2:
         raise ConfigError(
             f"architecture.heads: {shape.heads} heads do not split a hidden size of {shape.hidden_size} into even parts"
+        )
+
+
+def _check_start(name: str, shape: ArchitectureConfig) -> None:
+    there = embedded_models()
+    if name not in there:
+        raise ConfigError(f"start_from: there is no embedded model {name!r}; there are {', '.join(there)}")
+    config = json.loads((there[name] / "config.json").read_text(encoding="utf-8"))
+    has = (
+        config["hidden_size"],
+        config["num_hidden_layers"],
+        config["num_attention_heads"],
+        config["intermediate_size"],
+    )
+    if has != (shape.hidden_size, shape.layers, shape.heads, shape.intermediate_size):
+        raise ConfigError(
+            f"start_from: {name} has hidden_size, layers, heads and intermediate_size of {', '.join(map(str, has))}; "
+            "[architecture] must say the same"
         )
 
 
@@ -210,7 +233,10 @@ def _demonstrations(config: PretrainConfig, cache: Path) -> dict[str, "np.ndarra
 
 
 def _train(
-    config: PretrainConfig, data: dict[str, "np.ndarray[Any, Any]"], vocabulary_size: int, work_dir: Path
+    config: PretrainConfig,
+    data: dict[str, "np.ndarray[Any, Any]"],
+    tokenizer: "PreTrainedTokenizerFast",
+    work_dir: Path,
 ) -> "LlamaForCausalLM":
     """The trained model; goes on from the folder's checkpoint if there is one."""
     import torch
@@ -220,7 +246,9 @@ def _train(
     torch.manual_seed(config.seed)
     how = config.optimiser
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model: Any = _network(config.architecture, vocabulary_size)
+    model: Any = _network(config.architecture, len(tokenizer))
+    if config.start_from:
+        _go_on_from(embedded_models()[config.start_from], model, tokenizer)
     model.to(device)
     batches = list(_batches(config, data))
     optimiser = torch.optim.AdamW(
@@ -287,6 +315,20 @@ def _network(shape: ArchitectureConfig, vocabulary_size: int) -> "LlamaForCausal
             pad_token_id=1,
         )
     )
+
+
+def _go_on_from(folder: Path, model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerFast") -> None:
+    """Gives the new model the weights of the one in the folder; tokens that both know keep their embedding."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    weights = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).state_dict()
+    known = AutoTokenizer.from_pretrained(folder).get_vocab()
+    embedding = model.state_dict()["model.embed_tokens.weight"].clone()  # (V, hidden size)
+    for token, place in tokenizer.get_vocab().items():
+        if token in known:
+            embedding[place] = weights["model.embed_tokens.weight"][known[token]]
+    model.load_state_dict({**weights, "model.embed_tokens.weight": embedding, "lm_head.weight": embedding})
 
 
 def _restore(checkpoint: Path, parts: dict[str, Any]) -> int:
