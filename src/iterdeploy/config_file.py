@@ -95,7 +95,7 @@ def _explain(error: Any) -> str:
         return "this key is required"
     given = error.get("input")
     message = error["msg"].removeprefix("Value error, ")
-    return message if isinstance(given, dict) else f"{message}, not {given!r}"
+    return message if isinstance(given, dict) or repr(given) in message else f"{message}, not {given!r}"
 
 
 def _set(values: dict[str, Any], key: str, value: Any, override: str) -> None:
