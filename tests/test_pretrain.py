@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from iterdeploy.config import ModelConfig
-from iterdeploy.models.chat import prompt_ids
+from iterdeploy.models.chat import load_tokenizer, prompt_ids
 from iterdeploy.models.loading import base_policy, embedded_models, load
 from iterdeploy.models.scoring import token_logprobs
 from iterdeploy.models.tokenizer import build_tokenizer
@@ -180,6 +181,24 @@ def test_a_model_that_goes_on_from_another_knows_what_that_one_knew(tmp_path: Pa
     assert len(scored[more]) == len(scored[before]) > 20, told
     assert scored[more].sum() == pytest.approx(float(scored[before].sum()), abs=5.0)
     assert scored[before].mean() > -0.5
+
+
+def test_domains_take_turns_as_often_as_told(tmp_path: Path) -> None:
+    text = MINUSCULE.replace("sizes.blocksworld = [2]", "sizes.blocksworld = [2]\nsizes.sokoban = [5]")
+    text = text.replace("count = 2500", "count = 40\nturns.blocksworld = 3")
+    (tmp_path / "turns.toml").write_text(text)
+    told, _ = pretrain(tmp_path / "turns.toml", tmp_path / "out").communicate(timeout=300)
+    tokenizer = load_tokenizer(tmp_path / "out" / "model", ModelConfig())
+    data = np.load(tmp_path / "out" / "demonstrations.npz")
+    shown = [
+        "(on" in str(tokenizer.decode(data["ids"][start:end]))
+        for start, end in zip(data["starts"], data["starts"][1:], strict=False)
+    ]
+    assert shown == [index % 4 < 3 for index in range(40)], told
+    done = iterdeploy(
+        "pretrain", tmp_path / "turns.toml", "--out", tmp_path / "no", "--set", "demonstrations.turns.x=2"
+    )
+    assert_refused(done, "demonstrations.turns", "'x'")
 
 
 @pytest.mark.parametrize(

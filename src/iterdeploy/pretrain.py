@@ -44,6 +44,8 @@ class DemonstrationConfig(Section):
     """Domain -> the sizes of its tasks, drawn evenly; repeat a size to draw it more often."""
     count: int = Field(gt=0)
     """Demonstrations in all; the domains take turns."""
+    turns: dict[str, Annotated[int, Field(gt=0)]] = Field(default_factory=dict)
+    """Domain -> how often it has its turn before the next one has; once unless told."""
     flawed: float = Field(ge=0, lt=1)
     wasteful: float = Field(ge=0, le=1)
 
@@ -125,6 +127,8 @@ def _check(config: PretrainConfig) -> None:
                 f"demonstrations.sizes.{name}: name at least one size, and none below {DOMAINS[name].smallest} "
                 f"{DOMAINS[name].size_unit}, not {list(sizes)}"
             )
+    if unknown := [name for name in asked.turns if name not in asked.sizes]:
+        raise ConfigError(f"demonstrations.turns: {unknown[0]!r} has no sizes; name it in demonstrations.sizes, too")
     if config.start_from:
         _check_start(config.start_from, shape)
     if shape.hidden_size % shape.heads or shape.hidden_size // shape.heads % 2:
@@ -182,7 +186,7 @@ def _encode_chunk(job: tuple[DemonstrationConfig, int, range]) -> list[tuple[lis
     """(token ids with the end mark, index of the first answer token) of each demonstration of the range."""
     config, seed, indices = job
     tokenizer = build_tokenizer(vocabulary(config.sizes))
-    domains = list(config.sizes)
+    domains = [domain for domain in config.sizes for _ in range(config.turns.get(domain, 1))]
     out = []
     for index in indices:
         domain = domains[index % len(domains)]
