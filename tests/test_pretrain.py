@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from iterdeploy.planning.demonstrations import Demonstration, Mixture, demonstra
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.extract import extract_plan
 from iterdeploy.planning.rng import Rng
-from iterdeploy.pretrain import vocabulary
+from iterdeploy.pretrain import PretrainConfig, _steps, vocabulary
 from support import assert_refused, iterdeploy
 
 BLOCKSWORLD = DOMAINS["blocksworld"]
@@ -116,11 +117,14 @@ def weights(out: Path) -> str:
     return hashlib.sha256((out / "model" / "model.safetensors").read_bytes()).hexdigest()
 
 
-def test_killed_and_resumed_pretraining_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_killed_and_resumed_pretraining_ends_with_the_weights_of_an_undisturbed_one(
+    tmp_path: Path, optimiser: str
+) -> None:
     print(f"ITERDEPLOY_TEST_SEED={SEED}")
     draw = random.Random(SEED)
     config, straight, broken = tmp_path / "minuscule.toml", tmp_path / "straight", tmp_path / "broken"
-    config.write_text(MINUSCULE)
+    config.write_text(MINUSCULE.replace("learning_rate", f'name = "{optimiser}"\nlearning_rate'))
     undisturbed = pretrain(config, straight)
 
     checkpoint = broken / "checkpoint.pt"
@@ -149,6 +153,22 @@ def test_killed_and_resumed_pretraining_ends_with_the_weights_of_an_undisturbed_
     done = iterdeploy("pretrain", config, "--out", broken, "--set", "optimiser.learning_rate=5e-3")
     assert_refused(done, str(broken), "optimiser.learning_rate")
     assert weights(broken) == weights(straight)
+
+
+def test_every_step_has_some_of_every_domain_and_every_row_is_in_one_step() -> None:
+    values = tomllib.loads(MINUSCULE)
+    values["demonstrations"] |= {"sizes": {"blocksworld": [2], "sokoban": [5]}, "turns": {"sokoban": 3}, "count": 400}
+    values["optimiser"] |= {"epochs": 2, "tokens_per_batch": 600}
+    config = PretrainConfig.model_validate(values)
+    lengths = np.random.default_rng(5).integers(10, 90, 400)
+    steps = list(_steps(config, {"starts": np.concatenate([[0], np.cumsum(lengths)])}))
+    assert len(steps) > 20
+    for step in steps:
+        assert {index % 4 == 0 for batch in step for index in batch} == {True, False}
+        assert all(len({index % 4 == 0 for index in batch}) == 1 for batch in step)
+        assert all(lengths[batch].max() * len(batch) <= 600 for batch in step)
+    for half in (steps[: len(steps) // 2], steps[len(steps) // 2 :]):
+        assert sorted(index for step in half for batch in step for index in batch) == list(range(400))
 
 
 def test_what_pretraining_makes_is_a_model_that_the_loop_takes(tmp_path: Path) -> None:

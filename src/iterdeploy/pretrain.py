@@ -17,7 +17,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -61,8 +61,12 @@ class ArchitectureConfig(Section):
 
 
 class OptimiserConfig(Section):
+    name: Literal["adamw", "muon"] = "adamw"
+    """`muon` moves the layers' matrices by Muon (Jordan et al. 2024), with steps as large as AdamW's, and the rest by
+    AdamW; a model that has several domains to learn needs a fraction of the tokens so (docs/experiments.md)."""
     learning_rate: float
     tokens_per_batch: int
+    """Of one step; shared out among the domains as the demonstrations' tokens are."""
     warmup_steps: int = 200
     weight_decay: float = 0.05
     gap_share: float = Field(0.5, ge=0, le=1)
@@ -186,16 +190,20 @@ def _encode_chunk(job: tuple[DemonstrationConfig, int, range]) -> list[tuple[lis
     """(token ids with the end mark, index of the first answer token) of each demonstration of the range."""
     config, seed, indices = job
     tokenizer = build_tokenizer(vocabulary(config.sizes))
-    domains = [domain for domain in config.sizes for _ in range(config.turns.get(domain, 1))]
     out = []
-    for index in indices:
-        domain = domains[index % len(domains)]
+    for index, domain in zip(indices, _domains(config, indices), strict=True):
         mixture = Mixture(config.sizes[domain], config.flawed, config.wasteful)
         demonstration = demonstrate(DOMAINS[domain], mixture, seed, index)
         prompt = tokenizer(demonstration.prompt)["input_ids"]
         answer = tokenizer(demonstration.answer)["input_ids"]
         out.append(([*prompt, *answer, tokenizer.eos_token_id], len(prompt)))
     return out
+
+
+def _domains(config: DemonstrationConfig, indices: Iterable[int]) -> list[str]:
+    """The domain of each demonstration: they take turns."""
+    turns = [domain for domain in config.sizes for _ in range(config.turns.get(domain, 1))]
+    return [turns[index % len(turns)] for index in indices]
 
 
 def _demonstrations(config: PretrainConfig, cache: Path) -> dict[str, "np.ndarray[Any, Any]"]:
@@ -254,47 +262,56 @@ def _train(
     if config.start_from:
         _go_on_from(embedded_models()[config.start_from], model, tokenizer)
     model.to(device)
-    batches = list(_batches(config, data))
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=how.learning_rate, betas=(0.9, 0.98), weight_decay=how.weight_decay
-    )
-    warmup = max(2, min(how.warmup_steps, len(batches) // 2))  # the schedule divides by warmup - 1
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, how.learning_rate, total_steps=len(batches), pct_start=warmup / len(batches)
-    )
-    parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
+    steps = list(_steps(config, data))
+    warmup = max(2, min(how.warmup_steps, len(steps) // 2))  # the schedule divides by warmup - 1
+    optimisers = _optimisers(how, model)
+    schedules = [
+        torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, how.learning_rate, total_steps=len(steps), pct_start=warmup / len(steps)
+        )
+        for optimiser in optimisers
+    ]
+    parts = {"model": model}
+    parts |= {f"optimiser {number}": optimiser for number, optimiser in enumerate(optimisers)}
+    parts |= {f"schedule {number}": schedule for number, schedule in enumerate(schedules)}
     checkpoint = work_dir / "checkpoint.pt"
     first = _restore(checkpoint, parts)
     if first:
-        print(f"continuing at step {first} of {len(batches)}", flush=True)
+        print(f"continuing at step {first} of {len(steps)}", flush=True)
 
     model.train()
     saved_at = logged_at = time.perf_counter()
     tokens = 0
-    for step in range(first, len(batches)):
-        batch = collate([_example(data, index) for index in batches[step]], pad_id=1)
-        ids, mask = batch.ids.to(device), batch.loss_mask.to(device)
-        positions = _positions(batch.ids.shape, how, seed=config.seed * 1_000_003 + step)
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=how.bf16):
-            logits = model(
-                input_ids=ids,
-                attention_mask=batch.attention.to(device),
-                position_ids=positions.to(device),
-                use_cache=False,
-            ).logits
-        loss = weighted_nll(token_logprobs(logits, ids), mask, batch.weights.to(device), float(mask.sum()))
-        loss.backward()  # type: ignore[no-untyped-call]
+    for step in range(first, len(steps)):
+        batches = [collate([_example(data, index) for index in rows], pad_id=1) for rows in steps[step]]
+        answer_tokens = sum(float(batch.loss_mask.sum()) for batch in batches)
+        gaps = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+        nll = 0.0
+        for batch in batches:
+            ids = batch.ids.to(device)
+            with torch.autocast(device, dtype=torch.bfloat16, enabled=how.bf16):
+                logits = model(
+                    input_ids=ids,
+                    attention_mask=batch.attention.to(device),
+                    position_ids=_positions(batch.ids.shape, how, gaps).to(device),
+                    use_cache=False,
+                ).logits
+            logprobs = token_logprobs(logits, ids)
+            loss = weighted_nll(logprobs, batch.loss_mask.to(device), batch.weights.to(device), answer_tokens)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nll += loss.item()
+            tokens += int(batch.attention.sum())
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        optimiser.zero_grad()
-        tokens += int(batch.attention.sum())
+        for optimiser, schedule in zip(optimisers, schedules, strict=True):
+            optimiser.step()
+            schedule.step()
+            optimiser.zero_grad()
         now = time.perf_counter()
         if step % LOG_EVERY == LOG_EVERY - 1:
             rate = round(tokens / (now - logged_at))
-            _log(work_dir / "log.jsonl", step=step + 1, of=len(batches), loss=loss.item(), tokens_per_second=rate)
+            _log(work_dir / "log.jsonl", step=step + 1, of=len(steps), loss=nll, tokens_per_second=rate)
             logged_at, tokens = now, 0
-        if now - saved_at > how.checkpoint_minutes * 60 or step + 1 == len(batches):
+        if now - saved_at > how.checkpoint_minutes * 60 or step + 1 == len(steps):
             _save(checkpoint, parts, step + 1)
             saved_at = now
     trained: LlamaForCausalLM = model.cpu().eval()
@@ -362,14 +379,41 @@ def _log(path: Path, **entry: float) -> None:
         log.write(line + "\n")
 
 
-def _batches(config: PretrainConfig, data: dict[str, "np.ndarray[Any, Any]"]) -> Iterator[list[int]]:
+def _steps(config: PretrainConfig, data: dict[str, "np.ndarray[Any, Any]"]) -> Iterator[list[list[int]]]:
+    """The batches of each step, as indices of demonstrations of like length; every step has some of every domain."""
     import numpy as np
 
     lengths = np.diff(data["starts"])
+    domains = np.asarray(_domains(config.demonstrations, range(len(lengths))))
     for epoch in range(config.optimiser.epochs):
-        yield from length_buckets(
-            lengths.tolist(), config.optimiser.tokens_per_batch, np.random.default_rng([config.seed, epoch])
-        )
+        parts = []
+        for domain in config.demonstrations.sizes:
+            (rows,) = np.nonzero(domains == domain)
+            tokens = round(config.optimiser.tokens_per_batch * lengths[rows].sum() / lengths.sum())
+            batches = length_buckets(lengths[rows].tolist(), tokens, np.random.default_rng([config.seed, epoch]))
+            parts.append([rows[batch].tolist() for batch in batches])
+        count = min(map(len, parts))
+        for step in range(count):
+            yield [
+                batch
+                for batches in parts
+                for batch in batches[step * len(batches) // count : (step + 1) * len(batches) // count]
+            ]
+
+
+def _optimisers(how: OptimiserConfig, model: "LlamaForCausalLM") -> "list[torch.optim.Optimizer]":
+    import torch
+
+    layers = {id(weight) for weight in model.model.layers.parameters() if weight.ndim == 2 and how.name == "muon"}
+    matrices = [weight for weight in model.parameters() if id(weight) in layers]
+    others = [weight for weight in model.parameters() if id(weight) not in layers]
+    adamw = torch.optim.AdamW(others, lr=how.learning_rate, betas=(0.9, 0.98), weight_decay=how.weight_decay)
+    if not matrices:
+        return [adamw]
+    muon = torch.optim.Muon(
+        matrices, lr=how.learning_rate, weight_decay=how.weight_decay, adjust_lr_fn="match_rms_adamw"
+    )
+    return [muon, adamw]
 
 
 def _example(data: dict[str, "np.ndarray[Any, Any]"], index: int) -> Example:
@@ -377,12 +421,11 @@ def _example(data: dict[str, "np.ndarray[Any, Any]"], index: int) -> Example:
     return Example(str(index), tuple(data["ids"][start:end].tolist()), int(data["prompts"][index]))
 
 
-def _positions(shape: "torch.Size", how: OptimiserConfig, seed: int) -> "torch.Tensor":
+def _positions(shape: "torch.Size", how: OptimiserConfig, random: "torch.Generator") -> "torch.Tensor":
     """(B, T) position ids; a share of the rows jumps ahead at a few random places."""
     import torch
 
     rows, length = shape
-    random = torch.Generator().manual_seed(seed)
     jumps = torch.zeros(rows, length, dtype=torch.int64)
     places = torch.randint(0, length, (rows, how.gaps), generator=random)
     widths = torch.randint(0, how.largest_gap + 1, (rows, how.gaps), generator=random)
