@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from iterdeploy.config import ModelConfig
 from iterdeploy.models.chat import load_tokenizer, prompt_ids
@@ -23,7 +24,8 @@ from iterdeploy.planning.demonstrations import Demonstration, Mixture, demonstra
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.extract import extract_plan
 from iterdeploy.planning.rng import Rng
-from iterdeploy.pretrain import PretrainConfig, _steps, vocabulary
+from iterdeploy.pretrain import _steps, vocabulary
+from iterdeploy.pretrain_config import PretrainConfig
 from support import assert_refused, iterdeploy
 
 BLOCKSWORLD = DOMAINS["blocksworld"]
@@ -147,6 +149,7 @@ def test_killed_and_resumed_pretraining_ends_with_the_weights_of_an_undisturbed_
     assert killed and "continuing at step " in told and "continuing at step 0 " not in told
     assert undisturbed.communicate(timeout=300) and undisturbed.returncode == 0
     assert weights(broken) == weights(straight)
+    assert ("optimiser 1" in torch.load(checkpoint, weights_only=True)) == (optimiser == "muon")
     assert not list(broken.glob("writing-*"))
 
     # Another configuration must not go on from what this one has trained.
@@ -183,8 +186,6 @@ def test_what_pretraining_makes_is_a_model_that_the_loop_takes(tmp_path: Path) -
 
 def test_a_model_that_goes_on_from_another_knows_what_that_one_knew(tmp_path: Path) -> None:
     """Hardly trained at all, with a second domain's words: the same answers are as likely as before."""
-    import torch
-
     text = MINUSCULE.replace("sizes.blocksworld = [2]", "sizes.blocksworld = [3]\nsizes.sokoban = [5]")
     text = text.replace("count = 2500", "count = 40").replace("learning_rate = 1e-3", "learning_rate = 1e-9")
     text = text.replace("hidden_size = 32\nlayers = 1\nheads = 2\nintermediate_size = 64",
@@ -219,6 +220,8 @@ def test_domains_take_turns_as_often_as_told(tmp_path: Path) -> None:
         "pretrain", tmp_path / "turns.toml", "--out", tmp_path / "no", "--set", "demonstrations.turns.x=2"
     )
     assert_refused(done, "demonstrations.turns", "'x'")
+    done = iterdeploy("pretrain", tmp_path / "turns.toml", "--out", tmp_path / "no", "--set", "demonstrations.count=3")
+    assert_refused(done, "demonstrations.count", "4 or more")
 
 
 @pytest.mark.parametrize(

@@ -138,8 +138,8 @@ def traces(arguments: argparse.Namespace) -> int:
 
 def pretrain(arguments: argparse.Namespace) -> int:
     from iterdeploy.config_file import check, read_toml
-    from iterdeploy.pretrain import PretrainConfig
     from iterdeploy.pretrain import pretrain as make
+    from iterdeploy.pretrain_config import PretrainConfig
 
     quiet()
     path = find_config(arguments.config)

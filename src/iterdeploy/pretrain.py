@@ -17,15 +17,20 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from iterdeploy.config import ConfigError, Section
 from iterdeploy.models.loading import embedded_models
 from iterdeploy.models.tokenizer import build_tokenizer
 from iterdeploy.planning.demonstrations import Mixture, demonstrate
 from iterdeploy.planning.domains import DOMAINS
+from iterdeploy.pretrain_config import (
+    ArchitectureConfig,
+    DemonstrationConfig,
+    OptimiserConfig,
+    PretrainConfig,
+    check_begun_with,
+    check_pretraining,
+)
 from iterdeploy.training.batching import collate, length_buckets
 from iterdeploy.training.objective import token_logprobs, weighted_nll
 from iterdeploy.types import Example
@@ -39,65 +44,14 @@ LOG_EVERY = 50
 """Steps between lines of the log."""
 
 
-class DemonstrationConfig(Section):
-    sizes: dict[str, Annotated[tuple[int, ...], Field(strict=False)]]
-    """Domain -> the sizes of its tasks, drawn evenly; repeat a size to draw it more often."""
-    count: int = Field(gt=0)
-    """Demonstrations in all; the domains take turns."""
-    turns: dict[str, Annotated[int, Field(gt=0)]] = Field(default_factory=dict)
-    """Domain -> how often it has its turn before the next one has; once unless told."""
-    flawed: float = Field(ge=0, lt=1)
-    wasteful: float = Field(ge=0, le=1)
-
-
-class ArchitectureConfig(Section):
-    """A Llama of this shape, embeddings tied."""
-
-    hidden_size: int
-    layers: int
-    heads: int
-    intermediate_size: int
-    context: int = 4096
-
-
-class OptimiserConfig(Section):
-    name: Literal["adamw", "muon"] = "adamw"
-    """`muon` moves the layers' matrices by Muon (Jordan et al. 2024), with steps as large as AdamW's, and the rest by
-    AdamW; a model that has several domains to learn needs a fraction of the tokens so (docs/experiments.md)."""
-    learning_rate: float
-    tokens_per_batch: int
-    """Of one step; shared out among the domains as the demonstrations' tokens are."""
-    warmup_steps: int = 200
-    weight_decay: float = 0.05
-    gap_share: float = Field(0.5, ge=0, le=1)
-    """Share of rows whose positions have random gaps."""
-    gaps: int = 4
-    largest_gap: int = 48
-    epochs: int = 1
-    bf16: bool = True
-    checkpoint_minutes: float = 2.0
-
-
-class PretrainConfig(Section):
-    name: str
-    seed: int = 0
-    start_from: str | None = None
-    """An embedded model to go on from, of the same architecture; None starts from random weights."""
-    threads: int = 0
-    """PyTorch threads; 0 keeps PyTorch's choice."""
-    demonstrations: DemonstrationConfig
-    architecture: ArchitectureConfig
-    optimiser: OptimiserConfig
-
-
 def pretrain(config: PretrainConfig, work_dir: Path) -> Path:
     """Makes the model in `work_dir/model` and returns that folder; continues where an earlier call stopped.
 
     ConfigError for a configuration that cannot work, or another one than the folder was begun with.
     """
-    _check(config)
+    check_pretraining(config)
     work_dir.mkdir(parents=True, exist_ok=True)
-    _check_begun_with(config, work_dir / "pretraining.json")
+    check_begun_with(config, work_dir / "pretraining.json")
     target = work_dir / "model"
     if target.exists():
         return target
@@ -116,60 +70,6 @@ def pretrain(config: PretrainConfig, work_dir: Path) -> Path:
     (beside / "pretraining.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     beside.rename(target)
     return target
-
-
-def _check(config: PretrainConfig) -> None:
-    asked, shape = config.demonstrations, config.architecture
-    able = [name for name, domain in DOMAINS.items() if domain.demonstrated]
-    if not asked.sizes:
-        raise ConfigError(f"demonstrations.sizes: name at least one domain of {', '.join(able)}")
-    for name, sizes in asked.sizes.items():
-        if name not in able:
-            raise ConfigError(f"demonstrations.sizes: {name!r} has no demonstrations; there are {', '.join(able)}")
-        if not sizes or min(sizes) < DOMAINS[name].smallest:
-            raise ConfigError(
-                f"demonstrations.sizes.{name}: name at least one size, and none below {DOMAINS[name].smallest} "
-                f"{DOMAINS[name].size_unit}, not {list(sizes)}"
-            )
-    if unknown := [name for name in asked.turns if name not in asked.sizes]:
-        raise ConfigError(f"demonstrations.turns: {unknown[0]!r} has no sizes; name it in demonstrations.sizes, too")
-    if config.start_from:
-        _check_start(config.start_from, shape)
-    if shape.hidden_size % shape.heads or shape.hidden_size // shape.heads % 2:
-        raise ConfigError(
-            f"architecture.heads: {shape.heads} heads do not split a hidden size of {shape.hidden_size} into even parts"
-        )
-
-
-def _check_start(name: str, shape: ArchitectureConfig) -> None:
-    there = embedded_models()
-    if name not in there:
-        raise ConfigError(f"start_from: there is no embedded model {name!r}; there are {', '.join(there)}")
-    config = json.loads((there[name] / "config.json").read_text(encoding="utf-8"))
-    has = (
-        config["hidden_size"],
-        config["num_hidden_layers"],
-        config["num_attention_heads"],
-        config["intermediate_size"],
-    )
-    if has != (shape.hidden_size, shape.layers, shape.heads, shape.intermediate_size):
-        raise ConfigError(
-            f"start_from: {name} has hidden_size, layers, heads and intermediate_size of {', '.join(map(str, has))}; "
-            "[architecture] must say the same"
-        )
-
-
-def _check_begun_with(config: PretrainConfig, begun: Path) -> None:
-    """A folder belongs to one configuration: what it holds is never mixed with what another one makes."""
-    if not begun.exists():
-        begun.write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        return
-    differences = PretrainConfig.model_validate_json(begun.read_bytes()).differences(config)
-    if differences:
-        raise ConfigError(
-            f"{begun.parent}: this folder was begun with another configuration ({'; '.join(differences)}); "
-            "choose another --out, or remove it"
-        )
 
 
 def vocabulary(domains: Iterable[str]) -> list[str]:

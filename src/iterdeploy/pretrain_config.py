@@ -1,0 +1,121 @@
+"""The configuration of a pretraining, section by section, and what is checked before anything is made of it."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from iterdeploy.config import ConfigError, Section
+from iterdeploy.models.loading import embedded_models
+from iterdeploy.planning.domains import DOMAINS
+
+
+class DemonstrationConfig(Section):
+    sizes: dict[str, Annotated[tuple[int, ...], Field(strict=False)]]
+    """Domain -> the sizes of its tasks, drawn evenly; repeat a size to draw it more often."""
+    count: int = Field(gt=0)
+    """Demonstrations in all; the domains take turns."""
+    turns: dict[str, Annotated[int, Field(gt=0)]] = Field(default_factory=dict)
+    """Domain -> how often it has its turn before the next one has; once unless told."""
+    flawed: float = Field(ge=0, lt=1)
+    wasteful: float = Field(ge=0, le=1)
+
+
+class ArchitectureConfig(Section):
+    """A Llama of this shape, embeddings tied."""
+
+    hidden_size: int
+    layers: int
+    heads: int
+    intermediate_size: int
+    context: int = 4096
+
+
+class OptimiserConfig(Section):
+    name: Literal["adamw", "muon"] = "adamw"
+    """`muon` moves the layers' matrices by Muon (Jordan et al. 2024), with steps as large as AdamW's, and the rest by
+    AdamW (compared in docs/experiments.md)."""
+    learning_rate: float
+    tokens_per_batch: int
+    """Of one step; shared out among the domains as the demonstrations' tokens are."""
+    warmup_steps: int = 200
+    weight_decay: float = 0.05
+    gap_share: float = Field(0.5, ge=0, le=1)
+    """Share of rows whose positions have random gaps."""
+    gaps: int = 4
+    largest_gap: int = 48
+    epochs: int = 1
+    bf16: bool = True
+    checkpoint_minutes: float = 2.0
+
+
+class PretrainConfig(Section):
+    name: str
+    seed: int = 0
+    start_from: str | None = None
+    """An embedded model to go on from, of the same architecture; None starts from random weights."""
+    threads: int = 0
+    """PyTorch threads; 0 keeps PyTorch's choice."""
+    demonstrations: DemonstrationConfig
+    architecture: ArchitectureConfig
+    optimiser: OptimiserConfig
+
+
+def check_pretraining(config: PretrainConfig) -> None:
+    """ConfigError for a configuration that cannot work."""
+    asked, shape = config.demonstrations, config.architecture
+    able = [name for name, domain in DOMAINS.items() if domain.demonstrated]
+    if not asked.sizes:
+        raise ConfigError(f"demonstrations.sizes: name at least one domain of {', '.join(able)}")
+    for name, sizes in asked.sizes.items():
+        if name not in able:
+            raise ConfigError(f"demonstrations.sizes: {name!r} has no demonstrations; there are {', '.join(able)}")
+        if not sizes or min(sizes) < DOMAINS[name].smallest:
+            raise ConfigError(
+                f"demonstrations.sizes.{name}: name at least one size, and none below {DOMAINS[name].smallest} "
+                f"{DOMAINS[name].size_unit}, not {list(sizes)}"
+            )
+    if unknown := [name for name in asked.turns if name not in asked.sizes]:
+        raise ConfigError(f"demonstrations.turns: {unknown[0]!r} has no sizes; name it in demonstrations.sizes, too")
+    if asked.count < (round_ := sum(asked.turns.get(name, 1) for name in asked.sizes)):
+        raise ConfigError(
+            f"demonstrations.count: {asked.count} does not give every domain its turns; use {round_} or more"
+        )
+    if config.start_from:
+        _check_start(config.start_from, shape)
+    if shape.hidden_size % shape.heads or shape.hidden_size // shape.heads % 2:
+        raise ConfigError(
+            f"architecture.heads: {shape.heads} heads do not split a hidden size of {shape.hidden_size} into even parts"
+        )
+
+
+def _check_start(name: str, shape: ArchitectureConfig) -> None:
+    there = embedded_models()
+    if name not in there:
+        raise ConfigError(f"start_from: there is no embedded model {name!r}; there are {', '.join(there)}")
+    config = json.loads((there[name] / "config.json").read_text(encoding="utf-8"))
+    has = (
+        config["hidden_size"],
+        config["num_hidden_layers"],
+        config["num_attention_heads"],
+        config["intermediate_size"],
+    )
+    if has != (shape.hidden_size, shape.layers, shape.heads, shape.intermediate_size):
+        raise ConfigError(
+            f"start_from: {name} has hidden_size, layers, heads and intermediate_size of {', '.join(map(str, has))}; "
+            "[architecture] must say the same"
+        )
+
+
+def check_begun_with(config: PretrainConfig, begun: Path) -> None:
+    """A folder belongs to one configuration: what it holds is never mixed with what another one makes."""
+    if not begun.exists():
+        begun.write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        return
+    differences = PretrainConfig.model_validate_json(begun.read_bytes()).differences(config)
+    if differences:
+        raise ConfigError(
+            f"{begun.parent}: this folder was begun with another configuration ({'; '.join(differences)}); "
+            "choose another --out, or remove it"
+        )
