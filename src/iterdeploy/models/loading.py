@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def embedded_models() -> dict[str, Path]:
     """Name -> folder of the models that the package carries."""
-    root = Path(str(files("iterdeploy.models")))
+    root = Path(str(files("iterdeploy.models") / "embedded"))
     return {path.parent.name: path.parent for path in sorted(root.glob("*/config.json"))}
 
 
