@@ -28,15 +28,15 @@ from urllib.request import urlopen
 
 from iterdeploy.config import RunConfig, TasksConfig, ValidationConfig
 from iterdeploy.config_file import check
-from iterdeploy.evaluate import as_json, measure
+from iterdeploy.metrics.coverage import as_json, measure
 from iterdeploy.pddl import Domain, Problem
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.judge import Judge
 from iterdeploy.planning.make import make_task
 from iterdeploy.planning.prompts import answer
 from iterdeploy.planning.rng import Rng
-from iterdeploy.run_dir import RunDir
-from iterdeploy.store import TraceStore
+from iterdeploy.record.run_dir import RunDir
+from iterdeploy.record.store import TraceStore
 from iterdeploy.types import Completion, Sampling, Split, Task, Trace, content_hash
 
 GENERATIONS = 6

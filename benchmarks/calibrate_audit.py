@@ -3,8 +3,9 @@
     python benchmarks/calibrate_audit.py RUN_FOLDER [--pools 100]
 
 Takes the answers of a finished run and curates them anew, many times, each time at random with a preference of our
-own: `prefer(feature, strength)` as in `iterdeploy.curate`, which the audit is not told about. Then it runs the very
-audit of `iterdeploy audit` and counts. Pool number s of a row uses the random numbers of seed (row, s), nothing else.
+own: `prefer(feature, strength)` as in `iterdeploy.curation.policies`, which the audit is not told about. Then it runs
+the very audit of `iterdeploy audit` and counts. Pool number s of a row uses the random numbers of seed (row, s),
+nothing else.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from iterdeploy.audit import audit_observed, observe_run
 from iterdeploy.audit.observe import Observations
-from iterdeploy.run_dir import RunDir
+from iterdeploy.record.run_dir import RunDir
 
 if TYPE_CHECKING:
     import numpy as np

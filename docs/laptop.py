@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iterdeploy.report import pooling
-from iterdeploy.report.comparison import Arm, Run, Wanted, compare, never_seen, read_run, seen
-from iterdeploy.report.counts import Answers, TaskResult
-from iterdeploy.report.trend import Point
-from iterdeploy.run_dir import RunDir
+from iterdeploy.record.run_dir import RunDir
+from iterdeploy.report.comparison import pooling
+from iterdeploy.report.comparison.runs import Arm, Run, Wanted, compare, never_seen, read_run, seen
+from iterdeploy.report.drawing.trend import Point
+from iterdeploy.report.facts.counts import Answers, TaskResult
 
 Row = list[str]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

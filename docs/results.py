@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from iterdeploy.run_dir import RunDir
+from iterdeploy.record.run_dir import RunDir
 
 CURATED, UNCURATED = "#0072B2", "#D55E00"
 SEEN = (2, 6)

@@ -11,7 +11,7 @@ from typing import Any
 
 from iterdeploy.config import TrainingConfig
 from iterdeploy.models.loading import base_policy, model_folder
-from iterdeploy.run_dir import Stage
+from iterdeploy.record.run_dir import Stage
 from iterdeploy.training.phase import Phase, Pooled
 from iterdeploy.training.trainer import Trainer
 from iterdeploy.types import Example

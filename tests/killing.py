@@ -18,7 +18,16 @@ from typing import Any
 import iterdeploy
 
 PACKAGE = Path(iterdeploy.__file__).parent
-BOOKKEEPING = ("run_dir.py", "store.py", "collect.py", "loop.py", "curate.py", "commands.py", "training/fit.py")
+BOOKKEEPING = (
+    "record/run_dir.py",
+    "record/files.py",
+    "record/store.py",
+    "steps/collect.py",
+    "loop.py",
+    "curation/policies.py",
+    "cli/run.py",
+    "training/fit.py",
+)
 
 
 class Server:
@@ -86,7 +95,7 @@ def _trace_lines(file: str, line: int, log: str) -> None:
 
 
 def _child(request: dict[str, Any]) -> int:
-    from iterdeploy.cli import main
+    from iterdeploy.cli.main import main
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts tests in the background ignores it
     log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -103,7 +112,7 @@ def _serve() -> None:
     import torch  # noqa: F401
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM  # noqa: F401
 
-    import iterdeploy.commands
+    import iterdeploy.cli.run
     import iterdeploy.loop
     import iterdeploy.report
     import iterdeploy.samplers.transformers  # noqa: F401

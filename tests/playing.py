@@ -17,16 +17,16 @@ from urllib.parse import urlencode
 
 from iterdeploy.config import RunConfig, TasksConfig, ValidationConfig
 from iterdeploy.config_file import check
-from iterdeploy.curate import compose, make_pool
-from iterdeploy.evaluate import as_json, measure
+from iterdeploy.curation.policies import compose, make_pool
+from iterdeploy.metrics.coverage import as_json, measure
 from iterdeploy.pddl import Domain, Problem
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.judge import Judge
 from iterdeploy.planning.make import make_task
 from iterdeploy.planning.prompts import answer
 from iterdeploy.planning.rng import Rng
-from iterdeploy.run_dir import RunDir
-from iterdeploy.store import trace_id
+from iterdeploy.record.run_dir import RunDir
+from iterdeploy.record.store import trace_id
 from iterdeploy.types import Completion, Sampling, Split, Task, Trace
 
 GENERATIONS = 3
@@ -135,7 +135,7 @@ def obfuscated_answer(one: Task) -> Trace:
 SERVE = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts tests in the background ignores it
-from iterdeploy.cli import main
+from iterdeploy.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 

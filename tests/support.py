@@ -13,7 +13,7 @@ import tomli_w
 
 from iterdeploy.config import RunConfig
 from iterdeploy.models.loading import embedded_models
-from iterdeploy.store import TraceStore, trace_id
+from iterdeploy.record.store import TraceStore, trace_id
 from iterdeploy.types import Completion, Sampling, Split, Status, Trace, Verdict
 
 MODEL = "blocksworld-1m"
@@ -66,7 +66,7 @@ def iterdeploy(*args: object, **options: Any) -> "subprocess.CompletedProcess[st
 
 WATCHED = """
 import sys
-from iterdeploy.cli import main
+from iterdeploy.cli.main import main
 try:
     status = main(sys.argv[1:])
 except SystemExit as leaving:

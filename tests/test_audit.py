@@ -21,8 +21,8 @@ from iterdeploy.audit.logit import estimate
 from iterdeploy.audit.observe import observe
 from iterdeploy.audit.rewards import decisions, picked
 from iterdeploy.config import UserError
-from iterdeploy.curate import compose, make_pool
-from iterdeploy.features import FEATURES
+from iterdeploy.curation.features import FEATURES
+from iterdeploy.curation.policies import compose, make_pool
 from iterdeploy.types import Status, Trace
 from support import assert_refused, iterdeploy, trace
 

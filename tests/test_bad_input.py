@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from iterdeploy.store import SCHEMA_VERSION
+from iterdeploy.record.store import SCHEMA_VERSION
 from support import HEAVY, assert_refused, file_hashes, iterdeploy, model_copy, watched, write_config
 
 Write = Callable[..., Path]

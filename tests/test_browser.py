@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from iterdeploy.pddl import Domain, Problem, states
+from iterdeploy.record.run_dir import RunDir
+from iterdeploy.record.store import TraceStore
 from iterdeploy.report import write_report
-from iterdeploy.run_dir import RunDir
-from iterdeploy.store import TraceStore
 from iterdeploy.types import Split, Status, Trace
-from iterdeploy.view import View
-from iterdeploy.view_command import Server
+from iterdeploy.view.server import Server
+from iterdeploy.view.shelves import View
 from playing import (
     Served,
     add_generation,

@@ -17,9 +17,9 @@ from iterdeploy.models.chat import (
     reasoning_tokens,
 )
 from iterdeploy.models.loading import base_policy, end_ids, load, model_folder
-from iterdeploy.models.tokenizer import build_tokenizer
 from iterdeploy.planning.extract import extract_plan
 from iterdeploy.planning.taskset import PlanningTasks
+from iterdeploy.pretraining.tokenizer import build_tokenizer
 from iterdeploy.samplers.transformers import TransformersSampler
 from support import assert_refused, config_with, model_copy, write_config
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from iterdeploy.cli import main
+from iterdeploy.cli.main import main
 from iterdeploy.models.loading import embedded_models
 from iterdeploy.pddl import Domain, Problem, format_plan
 from iterdeploy.planning.domains import DOMAINS

@@ -9,11 +9,11 @@ from statistics import fmean, stdev
 import pytest
 
 from iterdeploy.config import CurationConfig
-from iterdeploy.report.comparison import Comparison, compare, differences, read_run, sentence
-from iterdeploy.report.comparison_page import band_note, figures, page
-from iterdeploy.report.counts import TaskResult
-from iterdeploy.report.pooling import coverage, mean, ratio, t_quantile
-from iterdeploy.run_dir import RunDir
+from iterdeploy.record.run_dir import RunDir
+from iterdeploy.report.comparison.page import band_note, figures, page
+from iterdeploy.report.comparison.pooling import coverage, mean, ratio, t_quantile
+from iterdeploy.report.comparison.runs import Comparison, compare, differences, read_run, sentence
+from iterdeploy.report.facts.counts import TaskResult
 from support import assert_refused, iterdeploy
 from test_report import Reader, make_run
 

@@ -9,7 +9,7 @@ import pytest
 
 from iterdeploy.config import ConfigError, RunConfig, parse_sizes
 from iterdeploy.config_file import check, config_names, find_config, load_config, read_toml
-from iterdeploy.pretrain_config import PretrainConfig
+from iterdeploy.pretraining.config import PretrainConfig
 from support import config_with, values_with
 
 Write = Callable[..., Path]

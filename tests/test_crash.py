@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from iterdeploy.run_dir import RunDir, _holder, _lock, read_json
+from iterdeploy.record.files import read_json
+from iterdeploy.record.run_dir import RunDir, _holder, _lock
 from killing import BOOKKEEPING, Server
 from support import TINY_ANSWERS, assert_refused, assert_whole, file_hashes, iterdeploy, run_facts, write_config
 

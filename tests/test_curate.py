@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from iterdeploy.config import ConfigError
-from iterdeploy.curate import BASELINES, POLICIES, Kept, compose, make_pool, rewarded
+from iterdeploy.curation.policies import BASELINES, POLICIES, Kept, compose, make_pool, rewarded
 from iterdeploy.types import Status, Trace
 from support import trace
 

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from iterdeploy.diversity import Amount, diversity, drift, histories, nats, ratio
+from iterdeploy.metrics.diversity import Amount, diversity, drift, histories, nats, ratio
+from iterdeploy.metrics.records import Diversity, Drift, Estimate, Nats
 from iterdeploy.models.loading import embedded_models
-from iterdeploy.run_dir import RunDir, read_json
-from iterdeploy.stops import LARGEST_GAP, Stopped, check_policy
-from iterdeploy.store import TraceStore
-from iterdeploy.types import Diversity, Drift, Estimate, Nats, Split, Status, Task, Trace
+from iterdeploy.record.files import read_json
+from iterdeploy.record.run_dir import RunDir
+from iterdeploy.record.store import TraceStore
+from iterdeploy.steps.stops import LARGEST_GAP, Stopped, check_policy
+from iterdeploy.types import Split, Status, Task, Trace
 from support import MODEL, TINY_ANSWERS, trace
 
 Cli = Callable[..., Any]

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from iterdeploy.config_file import find_config, load_config
+from iterdeploy.console.progress import Display
 from iterdeploy.loop import run
-from iterdeploy.parts import Parts, assemble
 from iterdeploy.pddl import Domain, Problem
 from iterdeploy.planning import prompts
 from iterdeploy.planning.domains import DOMAINS
-from iterdeploy.progress import Display
-from iterdeploy.run_dir import RunDir
+from iterdeploy.record.run_dir import RunDir
+from iterdeploy.steps.parts import Parts, assemble
 from iterdeploy.types import Completion, Status, Task
 
 SMOKE = find_config("domains-smoke")

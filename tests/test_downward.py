@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from iterdeploy.config import ConfigError, TasksConfig
-from iterdeploy.evaluate import measure
+from iterdeploy.metrics.coverage import measure
 from iterdeploy.pddl import Domain, Problem, Status, validate_steps
 from iterdeploy.planning import downward
 from iterdeploy.planning.domains import DOMAINS

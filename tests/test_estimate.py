@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from iterdeploy.cli import main
+from iterdeploy.cli.main import main
 from iterdeploy.config_file import find_config, load_config
-from iterdeploy.dry_run_command import Plan
-from iterdeploy.estimate import (
+from iterdeploy.estimate.arithmetic import (
     GPU,
     GPUS,
     Decoding,
@@ -19,6 +18,7 @@ from iterdeploy.estimate import (
     trace_bytes,
     training_cost,
 )
+from iterdeploy.estimate.dry_run import Plan
 from iterdeploy.models.loading import embedded_models
 from iterdeploy.models.shapes import SHAPES, Shape, known_as, read_shape
 from support import MODEL, config_with, model_copy, write_config

@@ -5,8 +5,9 @@ import math
 
 import pytest
 
-from iterdeploy.evaluate import as_json, count_verdicts, mean_interval, measure
-from iterdeploy.types import Coverage, Split, Status, Trace
+from iterdeploy.metrics.coverage import as_json, count_verdicts, mean_interval, measure
+from iterdeploy.metrics.records import Coverage
+from iterdeploy.types import Split, Status, Trace
 from support import trace
 
 BAD = Status.INVALID

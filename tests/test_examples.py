@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from iterdeploy.models.loading import base_policy, load, model_folder
-from iterdeploy.store import TraceStore
+from iterdeploy.record.store import TraceStore
 from iterdeploy.training.batching import collate, length_buckets, length_buckets_in_order
 from iterdeploy.training.examples import make_examples
 from iterdeploy.training.objective import token_logprobs, weighted_nll

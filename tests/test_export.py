@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
-from iterdeploy.cli import main
+from iterdeploy.cli.main import main
 from iterdeploy.config import ModelConfig
 from iterdeploy.export import ExportError, make_folder, traces
 from iterdeploy.export.model import policy_of
 from iterdeploy.models.loading import load
-from iterdeploy.run_dir import RunDir, read_json
-from iterdeploy.store import TraceStore
+from iterdeploy.record.files import read_json
+from iterdeploy.record.run_dir import RunDir
+from iterdeploy.record.store import TraceStore
 from iterdeploy.types import Policy
 from support import TINY_ANSWERS, assert_refused, file_hashes, iterdeploy, write_config
 

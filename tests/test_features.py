@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from iterdeploy.config import ConfigError
-from iterdeploy.features import FEATURES, load_features
+from iterdeploy.curation.features import FEATURES, load_features
 from iterdeploy.types import Trace
 from support import trace
 

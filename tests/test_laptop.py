@@ -6,7 +6,7 @@ import pytest
 
 from iterdeploy.config_file import check, find_config, load_config, read_toml
 from iterdeploy.models.loading import base_policy, embedded_models, model_folder
-from iterdeploy.pretrain_config import PretrainConfig
+from iterdeploy.pretraining.config import PretrainConfig
 from iterdeploy.samplers.transformers import TransformersSampler
 from iterdeploy.tasksets import task_set
 from iterdeploy.types import Status

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from iterdeploy.config_file import load_config
-from iterdeploy.curate import compose, make_pool
-from iterdeploy.evaluate import as_json, measure
-from iterdeploy.run_dir import RunDir, read_json
-from iterdeploy.stops import check_answers
+from iterdeploy.curation.policies import compose, make_pool
+from iterdeploy.metrics.coverage import as_json, measure
+from iterdeploy.record.files import read_json
+from iterdeploy.record.run_dir import RunDir
+from iterdeploy.steps.stops import check_answers
 from iterdeploy.training.trainer import read_policy
 from iterdeploy.types import Split
 from support import TINY_ANSWERS, assert_whole, file_hashes, run_facts, untrained_model, watched, write_config

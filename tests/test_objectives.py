@@ -11,9 +11,9 @@ import pytest
 
 from iterdeploy.config import ConfigError, TrainingConfig
 from iterdeploy.config_file import load_config
-from iterdeploy.curate import Kept, rewarded
+from iterdeploy.curation.policies import Kept, rewarded
 from iterdeploy.models.loading import base_policy, model_folder
-from iterdeploy.store import TraceStore
+from iterdeploy.record.store import TraceStore
 from iterdeploy.training.examples import make_examples
 from iterdeploy.training.objective import effective_sample_size, importance_ratios
 from iterdeploy.training.trainer import Pooled, Trainer, TrainingError

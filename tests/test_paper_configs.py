@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from iterdeploy.cli import main
+from iterdeploy.cli.main import main
 from iterdeploy.config import ConfigError, RunConfig
 from iterdeploy.config_file import config_names, find_config, load_config
 from iterdeploy.models.shapes import how_to_get

@@ -13,20 +13,21 @@ from typing import Any
 
 import pytest
 
-from iterdeploy.agreement import shown_to_be
 from iterdeploy.config_file import load_config
-from iterdeploy.curate import compose, make_pool
-from iterdeploy.evaluate import measure
+from iterdeploy.curation.policies import compose, make_pool
+from iterdeploy.metrics.coverage import measure
 from iterdeploy.models.loading import base_policy, end_ids, model_folder
-from iterdeploy.models.tokenizer import build_tokenizer
-from iterdeploy.parts import assemble
 from iterdeploy.planning.judge import BUILT_IN, Judge
 from iterdeploy.planning.taskset import PlanningTasks
-from iterdeploy.run_dir import RunDir, RunDirError, Stage, read_json
+from iterdeploy.pretraining.tokenizer import build_tokenizer
+from iterdeploy.record.files import read_json
+from iterdeploy.record.run_dir import RunDir, RunDirError, Stage
+from iterdeploy.record.store import TraceStore
 from iterdeploy.samplers import supervisor
 from iterdeploy.samplers.transformers import TransformersSampler
-from iterdeploy.stops import Stopped, check_answers, check_pool
-from iterdeploy.store import TraceStore
+from iterdeploy.steps.parts import assemble
+from iterdeploy.steps.served_policy import shown_to_be
+from iterdeploy.steps.stops import Stopped, check_answers, check_pool
 from iterdeploy.training.batching import collate, length_buckets
 from iterdeploy.training.examples import make_examples
 from iterdeploy.types import Completion, Policy, Split, Status, Task, Trace
@@ -175,7 +176,7 @@ import os, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from test_pitfalls import add, trace
-from iterdeploy.store import TraceStore
+from iterdeploy.record.store import TraceStore
 store = TraceStore(Path({str(tmp_path / "traces.sqlite")!r}))
 add(store, trace("a"), trace("b"))
 def then_nothing():

@@ -9,9 +9,10 @@ import pytest
 from iterdeploy.pddl import Domain, Problem, states
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.prompts import answer
-from iterdeploy.report import playback, records, traces
-from iterdeploy.report.playback import Moves, Scene, moves_of, scene_of
-from iterdeploy.run_dir import RunDir
+from iterdeploy.record.run_dir import RunDir
+from iterdeploy.report.facts import playback, records
+from iterdeploy.report.facts import sample as sample_module
+from iterdeploy.report.facts.playback import Moves, Scene, moves_of, scene_of
 from iterdeploy.types import Split, Task
 from playing import GENERATIONS, answers, make_run, obfuscated_answer, plan_of, task, tasks, trace
 
@@ -157,10 +158,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def chosen(folder: Path, generations: int = GENERATIONS) -> traces.Sample:
+def chosen(folder: Path, generations: int = GENERATIONS) -> sample_module.Sample:
     run_dir = RunDir.read(folder)
     pools = {g: pool for g in range(generations + 1) if (pool := run_dir.pool(g - 1)) is not None}
-    sample = traces.choose(run_dir.store, run_dir.metrics()[:generations], pools)
+    sample = sample_module.choose(run_dir.store, run_dir.metrics()[:generations], pools)
     run_dir.close()
     return sample
 
@@ -174,8 +175,8 @@ def test_a_small_run_is_in_its_report_whole_and_in_order(folder: Path) -> None:
 
 
 def test_a_sample_holds_every_kind_every_pool_and_whole_tasks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traces, "MOST_TRACES", 40)
-    monkeypatch.setattr(traces, "SAME_TASK_TRACES", 28)
+    monkeypatch.setattr(sample_module, "MOST_TRACES", 40)
+    monkeypatch.setattr(sample_module, "SAME_TASK_TRACES", 28)
     whole = chosen(folder, generations=GENERATIONS)
     sample = chosen(folder)
     assert sample == whole and len(sample.traces) < sample.total
@@ -201,7 +202,7 @@ def test_a_sample_knows_only_what_was_measured(folder: Path) -> None:
 
 
 def test_a_sample_keeps_within_its_bytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traces, "MOST_BYTES", 60_000)
+    monkeypatch.setattr(sample_module, "MOST_BYTES", 60_000)
     sample = chosen(folder)
     assert 0 < len(sample.traces) < sample.total
     size = len(records.page_json(sample.traces)) + len(records.page_json(sample.tasks))

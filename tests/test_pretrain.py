@@ -18,14 +18,14 @@ from iterdeploy.config import ModelConfig
 from iterdeploy.models.chat import load_tokenizer, prompt_ids
 from iterdeploy.models.loading import base_policy, embedded_models, load
 from iterdeploy.models.scoring import token_logprobs
-from iterdeploy.models.tokenizer import build_tokenizer
 from iterdeploy.pddl import Domain, Problem, Status, validate_steps
-from iterdeploy.planning.demonstrations import Demonstration, Mixture, demonstrate
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.extract import extract_plan
 from iterdeploy.planning.rng import Rng
-from iterdeploy.pretrain import _steps, vocabulary
-from iterdeploy.pretrain_config import PretrainConfig
+from iterdeploy.pretraining.config import PretrainConfig
+from iterdeploy.pretraining.demonstrations import Demonstration, Mixture, demonstrate
+from iterdeploy.pretraining.pretrain import _steps, vocabulary
+from iterdeploy.pretraining.tokenizer import build_tokenizer
 from support import assert_refused, iterdeploy
 
 BLOCKSWORLD = DOMAINS["blocksworld"]

@@ -2,14 +2,14 @@
 
 import pytest
 
-from iterdeploy.models.tokenizer import build_tokenizer
 from iterdeploy.pddl import Domain, Problem, Status, validate_steps
 from iterdeploy.planning import prompts
-from iterdeploy.planning.demonstrations import Mixture, demonstrate
 from iterdeploy.planning.domain import PlanningDomain
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.rng import Rng
-from iterdeploy.pretrain import vocabulary
+from iterdeploy.pretraining.demonstrations import Mixture, demonstrate
+from iterdeploy.pretraining.pretrain import vocabulary
+from iterdeploy.pretraining.tokenizer import build_tokenizer
 
 SIZES = {"blocksworld": range(2, 12), "rovers": range(2, 9), "sokoban": range(5, 12)}
 domains = pytest.mark.parametrize("domain", [DOMAINS[name] for name in SIZES], ids=list(SIZES))

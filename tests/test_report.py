@@ -17,20 +17,20 @@ import pytest
 
 from iterdeploy.config import RunConfig
 from iterdeploy.config_file import check
-from iterdeploy.curate import compose, make_pool
-from iterdeploy.evaluate import as_json, measure
+from iterdeploy.curation.policies import compose, make_pool
+from iterdeploy.metrics.coverage import as_json, measure
+from iterdeploy.record.run_dir import RunDir
+from iterdeploy.record.store import trace_id
 from iterdeploy.report import write_figures, write_report
-from iterdeploy.report.contents import read
-from iterdeploy.report.counts import solved
-from iterdeploy.report.figure import Figure
-from iterdeploy.report.markup import text
+from iterdeploy.report.drawing.figure import Figure
+from iterdeploy.report.drawing.svg import PALETTE
+from iterdeploy.report.drawing.tables import NOTHING, Link
+from iterdeploy.report.facts.contents import read
+from iterdeploy.report.facts.counts import solved
+from iterdeploy.report.facts.verdict import Claim, outcome, state_sentence
+from iterdeploy.report.figures.training import evenly
+from iterdeploy.report.html.markup import text
 from iterdeploy.report.sections import figures
-from iterdeploy.report.svg import PALETTE
-from iterdeploy.report.tables import NOTHING, Link
-from iterdeploy.report.training_figures import evenly
-from iterdeploy.report.verdict import Claim, outcome, state_sentence
-from iterdeploy.run_dir import RunDir
-from iterdeploy.store import trace_id
 from iterdeploy.types import Completion, Sampling, Split, Status, Task, Trace, Verdict
 
 DOMAINS = ("blocksworld",)
@@ -524,7 +524,7 @@ def test_drawing_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:
     code = f"""
 import sys, pathlib
 from iterdeploy.report import write_report
-from iterdeploy.run_dir import RunDir
+from iterdeploy.record.run_dir import RunDir
 assert "matplotlib" not in sys.modules
 import matplotlib
 matplotlib.rcParams["lines.linewidth"] = 7.5

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from iterdeploy.run_dir import RunDir, RunDirError, Stage, read_json, write_text
+from iterdeploy.record.files import read_json, write_text
+from iterdeploy.record.run_dir import RunDir, RunDirError, Stage
 from support import config_with
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import iterdeploy
-from iterdeploy.cli import main
+from iterdeploy.cli.main import main
 from iterdeploy.config import ConfigError, ModelConfig
-from iterdeploy.keys import HIDDEN, command_without_keys, refuse_keys, without_keys
 from iterdeploy.models.loading import base_policy, load, model_folder
+from iterdeploy.redaction import HIDDEN, command_without_keys, refuse_keys, without_keys
 from iterdeploy.types import Policy
 from support import config_with, model_copy, write_config
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from iterdeploy.agreement import shown_to_be
-from iterdeploy.cli import main
+from iterdeploy.cli.main import main
 from iterdeploy.models.loading import base_policy, model_folder
-from iterdeploy.run_dir import read_json
+from iterdeploy.record.files import read_json
 from iterdeploy.samplers.transformers import TransformersSampler
-from iterdeploy.stops import Stopped
+from iterdeploy.steps.served_policy import shown_to_be
+from iterdeploy.steps.stops import Stopped
 from support import config_with, file_hashes, model_copy, write_config
 
 

@@ -14,18 +14,18 @@ import pytest
 
 import iterdeploy.samplers.client as client_module
 from completions import KEY, Server, serving
-from iterdeploy.agreement import shown_to_be
 from iterdeploy.config import ConfigError, RunConfig
 from iterdeploy.models.loading import base_policy, model_folder
-from iterdeploy.parts import assemble
 from iterdeploy.planning.taskset import PlanningTasks
+from iterdeploy.record.store import TraceStore
 from iterdeploy.samplers import Asked, supervisor
 from iterdeploy.samplers.client import Client, Refused, ServerError
 from iterdeploy.samplers.openai import OpenAiSampler
 from iterdeploy.samplers.transformers import TransformersSampler
 from iterdeploy.samplers.vllm import VllmSampler, _rank
-from iterdeploy.stops import Stopped
-from iterdeploy.store import TraceStore
+from iterdeploy.steps.parts import assemble
+from iterdeploy.steps.served_policy import shown_to_be
+from iterdeploy.steps.stops import Stopped
 from iterdeploy.training.examples import make_examples
 from iterdeploy.training.trainer import Pooled, read_policy
 from iterdeploy.types import Completion, Policy, Status

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from iterdeploy.store import SCHEMA_VERSION, StoreError, TraceStore, trace_id
+from iterdeploy.record.store import SCHEMA_VERSION, StoreError, TraceStore, trace_id
 from iterdeploy.types import Completion, Sampling, Split, Status, Task, Trace, Verdict
 from support import trace
 
@@ -123,7 +123,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from support import trace
 from test_store import add
-from iterdeploy.store import TraceStore
+from iterdeploy.record.store import TraceStore
 store = TraceStore(Path(sys.argv[1]))
 for i in range(200):
     add(store, *(trace(f"{sys.argv[3]}{i}", index=k) for k in range(3)))

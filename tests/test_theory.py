@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from iterdeploy.cli import main
-from iterdeploy.run_dir import RunDir
+from iterdeploy.cli.main import main
+from iterdeploy.record.run_dir import RunDir
 from iterdeploy.theory.answers import GROUPS, Subject, TheoryError, choose
 from iterdeploy.theory.as_trained import ceiling, pool
 from iterdeploy.theory.gradients import (

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from iterdeploy import tracking
-from iterdeploy.cli import main
+from iterdeploy.cli.main import main
 from iterdeploy.config import ConfigError
-from iterdeploy.run_dir import RunDir, read_json
+from iterdeploy.record.files import read_json
+from iterdeploy.record.run_dir import RunDir
 from iterdeploy.tracking import Row, Tracking, check_tracking, rows, write_lines
 from iterdeploy.tracking.trackers import TRACKERS
 from support import config_with, file_hashes, write_config

@@ -26,7 +26,7 @@ from fitting import (
 from iterdeploy.config import ConfigError
 from iterdeploy.config_file import load_config
 from iterdeploy.models.loading import load
-from iterdeploy.run_dir import Stage
+from iterdeploy.record.run_dir import Stage
 from iterdeploy.training import forward as forward_module
 from iterdeploy.training import importance
 from iterdeploy.training.batching import plan

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from iterdeploy.cli.failures import explain
 from iterdeploy.config import TrainingConfig
-from iterdeploy.failures import explain
 from iterdeploy.models.loading import base_policy, load, model_folder
-from iterdeploy.store import TraceStore
+from iterdeploy.record.store import TraceStore
 from iterdeploy.training.examples import make_examples
 from iterdeploy.training.trainer import (
     Pooled,

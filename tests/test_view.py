@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
-from iterdeploy.run_dir import RunDir
+from iterdeploy.record.run_dir import RunDir
 from iterdeploy.types import Status
-from iterdeploy.view import View
+from iterdeploy.view.shelves import View
 from playing import GENERATIONS, Served, add_generation, answers, config, make_run, tasks
 from support import assert_refused, file_hashes, iterdeploy
 

@@ -1,6 +1,6 @@
 """`python -m iterdeploy`."""
 
-from iterdeploy.cli import main
+from iterdeploy.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -13,14 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from iterdeploy.collect import ask, collect
-from iterdeploy.curate import CurationPolicy, make_pool
-from iterdeploy.measuring import measured
-from iterdeploy.parts import Parts
-from iterdeploy.progress import Display
-from iterdeploy.run_dir import RunDir, Stage
-from iterdeploy.stops import check_answers, check_pool
-from iterdeploy.store import TraceStore
+from iterdeploy.console.progress import Display
+from iterdeploy.curation.policies import CurationPolicy, make_pool
+from iterdeploy.record.run_dir import RunDir, Stage
+from iterdeploy.record.store import TraceStore
+from iterdeploy.steps.collect import ask, collect
+from iterdeploy.steps.measure import measured
+from iterdeploy.steps.parts import Parts
+from iterdeploy.steps.stops import check_answers, check_pool
 from iterdeploy.training.examples import make_examples
 from iterdeploy.training.trainer import Pooled, read_policy
 from iterdeploy.types import Policy, Split

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from iterdeploy.models.chat import load_tokenizer
 from iterdeploy.models.loading import load
 from iterdeploy.models.scoring import token_logprobs
-from iterdeploy.store import TraceStore
+from iterdeploy.record.store import TraceStore
 from iterdeploy.training.examples import make_examples
 from iterdeploy.training.trainer import read_policy
 from support import config_with, iterdeploy, write_config

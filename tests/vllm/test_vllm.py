@@ -21,18 +21,19 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from iterdeploy.config import RunConfig
-from iterdeploy.evaluate import measure
+from iterdeploy.metrics.coverage import measure
+from iterdeploy.metrics.records import Coverage
 from iterdeploy.models.loading import base_policy, load, model_folder
 from iterdeploy.models.scoring import token_logprobs
-from iterdeploy.parts import assemble
+from iterdeploy.record.store import TraceStore
 from iterdeploy.samplers import Asked
 from iterdeploy.samplers.openai import OpenAiSampler
 from iterdeploy.samplers.protocol import Sampler
 from iterdeploy.samplers.transformers import TransformersSampler
 from iterdeploy.samplers.vllm import VllmSampler
-from iterdeploy.store import TraceStore
+from iterdeploy.steps.parts import assemble
 from iterdeploy.training.trainer import read_policy
-from iterdeploy.types import Completion, Coverage, Policy, Trace, Verdict
+from iterdeploy.types import Completion, Policy, Trace, Verdict
 from support import config_with, trace, write_config
 
 pytestmark = pytest.mark.skipif("ITERDEPLOY_VLLM_PYTHON" not in os.environ, reason="ITERDEPLOY_VLLM_PYTHON is not set")

@@ -14,7 +14,7 @@ from iterdeploy.audit.observe import ACTION, Observations, keep_matrix, observe
 from iterdeploy.audit.rewards import Reward, decisions, picked, published, rivals_allowed
 from iterdeploy.audit.validity import validity
 from iterdeploy.config import UserError
-from iterdeploy.features import FEATURES, Feature
+from iterdeploy.curation.features import FEATURES, Feature
 from iterdeploy.types import Trace
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iterdeploy.config import UserError
-from iterdeploy.features import Feature
+from iterdeploy.curation.features import Feature
 from iterdeploy.types import Split, Status, Trace
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from typing import Any
 
 import iterdeploy
 from iterdeploy.config import RunConfig
-from iterdeploy.run_dir import RunDir, read_json
+from iterdeploy.record.files import read_json
+from iterdeploy.record.run_dir import RunDir
 
 SPLITS = {"held_out": "held out", "deployed": "deployed"}
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from iterdeploy.run_dir import RunDir
+from iterdeploy.record.run_dir import RunDir
 from iterdeploy.types import Task, Trace
 
 Columns = dict[str, tuple[str, str]]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from iterdeploy.config import ConfigError
 from iterdeploy.export import ExportError
-from iterdeploy.keys import without_keys
+from iterdeploy.redaction import without_keys
 
 
 def check_push(name: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from iterdeploy.config import RunConfig
 from iterdeploy.export import ExportError
 from iterdeploy.export.card import Source, model_card
-from iterdeploy.run_dir import RunDir
+from iterdeploy.record.run_dir import RunDir
 from iterdeploy.types import Policy
 
 OURS = ("policy.json", "training.json", "README.md")

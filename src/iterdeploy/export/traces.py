@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from iterdeploy.export.columns import COLUMNS, TASK_COLUMNS, Columns, Row, task_row, trace_row, trained_by
-from iterdeploy.run_dir import RunDir
+from iterdeploy.record.run_dir import RunDir
 from iterdeploy.types import Split
 
 ROWS_AT_ONCE = 500

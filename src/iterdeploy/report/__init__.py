@@ -1,28 +1,28 @@
 """report.html of a run: one file that needs nothing else, from the run's folder alone.
 
-    contents.py   what the report says, read from the folder; counts.py asks the store, reasons.py groups failures
-    verdict.py    the sentence that tells whether the loop worked, and the one that tells how the run ended
-    sections.py   which figures and tables stand where
-    *_figures.py  what each figure shows; trend.py the simple ones, lineage.py the graph of generations
-    figure.py     a figure; painting.py paints it, svg.py makes the drawing fit for a page or a paper
-    tables.py     tables as data; numbers.py the one with everything; links.py where their cells lead
-    setting.py    what ran, in words
-    traces.py     the traces: records.py, playback.py, explorer/
-    markup.py     text into HTML, the only place that escapes
-    document.py   the frame of a page; page.py fills it for a run; style.css is its look
-    comparison*.py  the page of several runs
+    facts/        what the report says, read from the folder; what the store counts; the traces that the file holds;
+                  the sentence that tells whether the loop worked
+    figures/      what each figure and table shows
+    drawing/      a figure and how it is painted; tables as data, with where their cells lead
+    html/         the only place that escapes text; the frame of a page, with its look
+    explorer/     the traces in the page: the script that shows them, and its data
+    sections.py   which figures and tables stand where; numbers.py the table with everything; setting.py what ran;
+                  findings.py the tables of the audit and the theory
+    page.py       the page of a run
+    comparison/   the page of several runs
 
-Matplotlib is imported when a figure is drawn, so `verdict` and `tables` cost nothing to import.
+Matplotlib is imported when a figure is drawn, so `facts` and `tables` cost nothing to import.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from iterdeploy.report.contents import read
-from iterdeploy.report.figure import Figure
+from iterdeploy.record.files import write_text
+from iterdeploy.record.run_dir import RunDir
+from iterdeploy.report.drawing.figure import Figure
+from iterdeploy.report.facts.contents import read
 from iterdeploy.report.page import page
 from iterdeploy.report.sections import figures
-from iterdeploy.run_dir import RunDir, write_text
 
 
 def write_report(run_dir: RunDir) -> Path:

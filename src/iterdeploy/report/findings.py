@@ -7,8 +7,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from iterdeploy.audit import tables as audit_tables
-from iterdeploy.report.section import Shown
-from iterdeploy.report.tables import Group, Table
+from iterdeploy.report.drawing.tables import Group, Table
+from iterdeploy.report.html.section import Shown
 from iterdeploy.theory import tables as theory_tables
 
 AUDIT = (

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from iterdeploy.report import diversity_figures, tables
-from iterdeploy.report.tables import NOTHING, Group, Metrics, Table
+from iterdeploy.report.drawing import tables
+from iterdeploy.report.drawing.tables import NOTHING, Group, Metrics, Table
+from iterdeploy.report.figures import diversity as diversity_figures
 from iterdeploy.types import Status
 
 ACTIVITIES = {

@@ -1,13 +1,15 @@
 """The page of a run: what ran, whether it worked, the figures, the traces, all numbers."""
 
-from iterdeploy.report import document, numbers, traces
-from iterdeploy.report.contents import Contents
-from iterdeploy.report.markup import code_marked, element, text
-from iterdeploy.report.outcome_figures import coverage
+from iterdeploy.report import numbers
+from iterdeploy.report.drawing.tables import SPLITS
+from iterdeploy.report.explorer import section as traces
+from iterdeploy.report.facts.contents import Contents
+from iterdeploy.report.facts.verdict import Claim, outcome, state_sentence
+from iterdeploy.report.figures.outcome import coverage
+from iterdeploy.report.html import document
+from iterdeploy.report.html.markup import code_marked, element, text
 from iterdeploy.report.sections import sections
 from iterdeploy.report.setting import in_short, setting
-from iterdeploy.report.tables import SPLITS
-from iterdeploy.report.verdict import Claim, outcome, state_sentence
 
 CLAIM_CLASSES = {Claim.IMPROVED: "improved", Claim.WORSE: "worse", Claim.NONE: "open"}
 

@@ -1,17 +1,15 @@
 """What the page says after its first screen, section by section; what a run has nothing to say of is left out."""
 
-from iterdeploy.report import (
-    diversity_figures,
-    findings,
-    outcome_figures,
-    plan_figures,
-    training_figures,
-    verdict_figures,
-)
-from iterdeploy.report.contents import Contents
-from iterdeploy.report.figure import Figure
-from iterdeploy.report.lineage import lineage
-from iterdeploy.report.section import Section, section, shown
+from iterdeploy.report import findings
+from iterdeploy.report.drawing.figure import Figure
+from iterdeploy.report.facts.contents import Contents
+from iterdeploy.report.figures import diversity as diversity_figures
+from iterdeploy.report.figures import outcome as outcome_figures
+from iterdeploy.report.figures import plans as plan_figures
+from iterdeploy.report.figures import training as training_figures
+from iterdeploy.report.figures import verdicts as verdict_figures
+from iterdeploy.report.figures.lineage import lineage
+from iterdeploy.report.html.section import Section, section, shown
 
 
 def sections(contents: Contents) -> list[Section]:

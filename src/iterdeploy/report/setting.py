@@ -5,9 +5,9 @@ from shlex import join
 from typing import Any
 
 from iterdeploy.config import RunConfig
-from iterdeploy.report.contents import Contents
-from iterdeploy.report.markup import element, preformatted, text
-from iterdeploy.report.tables import SPLITS, clock
+from iterdeploy.report.drawing.tables import SPLITS, clock
+from iterdeploy.report.facts.contents import Contents
+from iterdeploy.report.html.markup import element, preformatted, text
 
 
 def in_short(contents: Contents) -> list[tuple[str, str]]:

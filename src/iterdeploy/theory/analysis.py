@@ -3,7 +3,8 @@
 import time
 from typing import Any
 
-from iterdeploy.run_dir import RunDir, read_json, write_json
+from iterdeploy.record.files import read_json, write_json
+from iterdeploy.record.run_dir import RunDir
 from iterdeploy.theory import as_trained, proposition1, proposition2
 from iterdeploy.theory.answers import Say, choose
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from iterdeploy.collect import ask, batches
 from iterdeploy.config import RunConfig, UserError
-from iterdeploy.parts import Parts, assemble
-from iterdeploy.run_dir import RunDir
+from iterdeploy.record.run_dir import RunDir
 from iterdeploy.samplers import SAMPLERS, Asked
+from iterdeploy.steps.collect import ask, batches
+from iterdeploy.steps.parts import Parts, assemble
 from iterdeploy.training.trainer import read_policy
 from iterdeploy.types import Completion, Policy, Split, Status, Task, Trace, content_hash
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from iterdeploy.curate import Kept, at_most
+from iterdeploy.curation.policies import Kept, at_most
 from iterdeploy.models.loading import load
 from iterdeploy.models.scoring import policy_logprobs, sequence_logprobs, summed
 from iterdeploy.theory.answers import REFERENCE, Answer, Subject

@@ -10,8 +10,9 @@ from importlib.util import find_spec
 from uuid import uuid4
 
 from iterdeploy.config import ConfigError, RunConfig, TrackingConfig
-from iterdeploy.keys import without_keys
-from iterdeploy.run_dir import RunDir, read_json, write_json, write_text
+from iterdeploy.record.files import read_json, write_json, write_text
+from iterdeploy.record.run_dir import RunDir
+from iterdeploy.redaction import without_keys
 from iterdeploy.tracking.rows import Row, rows
 from iterdeploy.tracking.trackers import PACKAGES, TRACKERS, Shown
 

@@ -10,7 +10,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from iterdeploy.run_dir import RunDir
+from iterdeploy.record.run_dir import RunDir
 
 Row = dict[str, Any]
 """`event` and `generation`, for training `step`, and numbers by name."""

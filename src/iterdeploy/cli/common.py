@@ -1,0 +1,38 @@
+"""What several commands share: the run that is meant, and a quiet terminal."""
+
+import argparse
+import os
+from pathlib import Path
+
+from rich.console import Console
+
+from iterdeploy.config import ConfigError
+from iterdeploy.record.run_dir import RunDirError
+
+
+def quiet() -> None:
+    """Nothing is fetched over the network while a run goes on, and libraries keep their remarks to themselves."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+def console() -> Console:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 180
+    return console
+
+
+def run_path(arguments: argparse.Namespace) -> Path:
+    path: Path = arguments.runs_dir / checked_name(arguments.run)
+    if not (path / "config.toml").is_file():
+        there = sorted(entry.parent.name for entry in arguments.runs_dir.glob("*/config.toml"))
+        known = f"the runs there are {', '.join(there)}" if there else "there are no runs there"
+        raise RunDirError(f"{path}: no such run; {known} (--runs-dir says where runs are kept)")
+    return path
+
+
+def checked_name(name: str) -> str:
+    if not name or name in (".", "..") or "/" in name or "\\" in name:
+        raise ConfigError(f"--name: {name!r} cannot be a folder's name")
+    return name

@@ -1,0 +1,32 @@
+"""`iterdeploy view`: serves a run's report, while it goes on and whatever its size."""
+
+import argparse
+import sys
+import threading
+
+from iterdeploy.cli.common import run_path
+from iterdeploy.config import UserError
+from iterdeploy.record.run_dir import RunDir
+from iterdeploy.view.server import Server, with_port
+from iterdeploy.view.shelves import View
+
+
+def view(arguments: argparse.Namespace) -> int:
+    path = run_path(arguments)
+    RunDir.read(path).close()
+    try:
+        server = Server(arguments.host, arguments.port, View(path))
+    except OSError as error:
+        place = with_port(arguments.host, arguments.port)
+        raise UserError(f"--host, --port: {place} cannot be served: {error.strerror}; choose another --port") from None
+    threading.Thread(target=server.view.keep_painting, daemon=True).start()
+    if server.names is None:
+        print("Everyone who can reach this machine can read this run.", file=sys.stderr)
+    print(f"http://{with_port(arguments.host, server.port)}/  (Ctrl-C ends)", flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+    finally:
+        server.server_close()
+    return 0

@@ -1,0 +1,140 @@
+"""What a generation can do: coverage with intervals, pass@k, unanimous@k, plan lengths, reasoning tokens.
+
+A task's solve rate is the share of its samples that are valid; a generation's coverage is the mean solve rate, that is
+the share of tasks that one sample is expected to solve. Samples that the validator failed on (ERROR) count as not
+solved and are reported.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from statistics import NormalDist, fmean
+from typing import Any
+
+from iterdeploy.metrics.records import Coverage, Interval, Metrics
+from iterdeploy.types import Split, Status, Trace
+
+NO_REFERENCES: Mapping[str, float] = {}
+
+
+def measure(traces: Iterable[Trace], references: Mapping[str, float] = NO_REFERENCES) -> Metrics:
+    """The metrics of one generation from all of its traces, of which there must be some.
+
+    `references`: task id -> cost of a reference plan.
+    """
+    by_split: dict[Split, list[Trace]] = defaultdict(list)
+    for trace in traces:
+        by_split[trace.split].append(trace)
+    everything = [trace for group in by_split.values() for trace in group]
+    return Metrics(
+        generation=everything[0].generation,
+        deployed=_coverage(by_split[Split.DEPLOYED], references),
+        held_out=_coverage(by_split[Split.HELD_OUT], references),
+        verdicts=count_verdicts(everything),
+    )
+
+
+def count_verdicts(traces: Iterable[Trace]) -> dict[str, int]:
+    """Status -> traces, every status named."""
+    counts = Counter(trace.verdict.status for trace in traces)
+    return {status.value: counts[status] for status in Status}
+
+
+def _coverage(traces: Sequence[Trace], references: Mapping[str, float]) -> Coverage | None:
+    if not traces:
+        return None
+    outcomes: dict[str, list[bool]] = defaultdict(list)
+    sizes: dict[str, int] = {}
+    for trace in traces:
+        outcomes[trace.task_id].append(trace.valid)
+        sizes[trace.task_id] = trace.size
+    rates = {task: fmean(results) for task, results in outcomes.items()}
+    coverage = fmean(rates.values())
+    by_size: dict[int, list[float]] = defaultdict(list)
+    for task, rate in rates.items():
+        by_size[sizes[task]].append(rate)
+    lengths = [trace.plan_length for trace in traces if trace.valid]
+    readings = Counter(_reading(trace) for trace in traces)
+    read = readings["strict"] + readings["lenient"]
+    return Coverage(
+        tasks=len(rates),
+        solved=round(math.fsum(rates.values()), 6),
+        coverage=coverage,
+        interval=mean_interval(list(rates.values()), len(traces)),
+        mean_plan=fmean(lengths) if lengths else None,
+        longest_plan=max(lengths, default=None),
+        reasoning_tokens=fmean(trace.completion.reasoning_tokens for trace in traces),
+        pass_at_k=fmean(any(results) for results in outcomes.values()),
+        unanimous_at_k=fmean(all(results) for results in outcomes.values()),
+        samples_per_task=max(map(len, outcomes.values())),
+        by_size={size: (fmean(group), len(group)) for size, group in sorted(by_size.items())},
+        plan_lengths=dict(sorted(Counter(lengths).items())),
+        verdicts=count_verdicts(traces),
+        strict_share=readings["strict"] / read if read else None,
+        readings={way: readings[way] for way in ("strict", "lenient", "none")},
+        strict_coverage=_strict_coverage(traces),
+        cost_ratio=_cost_ratio(traces, references),
+    )
+
+
+def _reading(trace: Trace) -> str:
+    if trace.verdict.status in (Status.UNPARSEABLE, Status.TRUNCATED):
+        return "none"
+    return "strict" if trace.verdict.strict else "lenient"
+
+
+def _strict_coverage(traces: Sequence[Trace]) -> float:
+    outcomes: dict[str, list[bool]] = defaultdict(list)
+    for trace in traces:
+        outcomes[trace.task_id].append(trace.valid and trace.verdict.strict)
+    return fmean(fmean(results) for results in outcomes.values())
+
+
+def _cost_ratio(traces: Sequence[Trace], references: Mapping[str, float]) -> float | None:
+    ratios = [
+        trace.verdict.cost / reference
+        for trace in traces
+        if trace.verdict.cost is not None and (reference := references.get(trace.task_id))
+    ]
+    return fmean(ratios) if ratios else None
+
+
+def mean_interval(rates: Sequence[float], samples: int, confidence: float = 0.95) -> Interval:
+    """Wilson's score interval for the mean of per-task solve rates in [0, 1].
+
+    With one sample per task this is Wilson's interval. With several, samples of one task are not independent, so the
+    number of tasks n is replaced by the effective one, p(1 - p) / (s^2 / n) with s^2 the variance of the rates (the
+    score interval for survey data of Korn and Graubard, 1998), but by no more than there are `samples` in all.
+
+    >>> interval = mean_interval([1.0] * 50 + [0.0] * 50, samples=100)
+    >>> round(interval.low, 3), round(interval.high, 3)
+    (0.404, 0.596)
+    """
+    tasks, mean = len(rates), fmean(rates)
+    effective = float(tasks)
+    if tasks > 1:
+        variance = math.fsum((rate - mean) ** 2 for rate in rates) / tasks
+        if variance > 0:
+            effective = min(float(samples), tasks * mean * (1 - mean) / variance)
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    centre = (mean + z * z / (2 * effective)) / (1 + z * z / effective)
+    half = z / (1 + z * z / effective) * math.sqrt(mean * (1 - mean) / effective + (z / (2 * effective)) ** 2)
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+
+
+def as_json(metrics: Metrics) -> dict[str, Any]:
+    """Plain data for metrics.json; sizes and lengths become text keys."""
+    out: dict[str, Any] = asdict(metrics)
+    for name in ("deployed", "held_out"):
+        if out[name] is not None:
+            out[name]["interval"] = [out[name]["interval"]["low"], out[name]["interval"]["high"]]
+            out[name]["by_size"] = _text_keys(
+                {size: {"coverage": c, "tasks": n} for size, (c, n) in out[name]["by_size"].items()}
+            )
+            out[name]["plan_lengths"] = _text_keys(out[name]["plan_lengths"])
+    return out
+
+
+def _text_keys(values: Mapping[int, Any]) -> dict[str, Any]:
+    return {str(key): value for key, value in values.items()}

@@ -1,0 +1,85 @@
+"""What a report says, read from the run's folder; nothing is computed that the run did not measure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iterdeploy.config import RunConfig
+from iterdeploy.models.loading import embedded_models
+from iterdeploy.record.files import read_json
+from iterdeploy.record.run_dir import RunDir
+from iterdeploy.report.facts.counts import Counts, count
+from iterdeploy.report.facts.sample import Sample, choose
+
+SeenSizes = Mapping[str, Sequence[int]]
+"""Domain -> the sizes of its tasks in the base model's pretraining; nothing where the model's folder does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    name: str
+    config: RunConfig
+    config_text: str
+    calls: Sequence[Mapping[str, Any]]
+    """provenance.json: one entry for the start and for each resume."""
+    state: Mapping[str, Any]
+    metrics: Sequence[Mapping[str, Any]]
+    """metrics.json of generation 0, 1, ... as far as they were measured."""
+    pools: Mapping[int, Mapping[str, Any]]
+    """Generation -> the pool that trains it; the last one may not be trained or measured yet."""
+    trainings: Mapping[int, Mapping[str, Any]]
+    """Generation -> what its training reported."""
+    seconds: Mapping[int, Mapping[str, float]]
+    seen_sizes: SeenSizes
+    """What the base model was pretrained on."""
+    counts: Counts
+    """Of the traces of the generations that were measured."""
+    audit: Mapping[str, Any] | None
+    """audit.json, where the run was audited."""
+    theory: Mapping[str, Any] | None
+    """theory.json, where the run was held against the theory."""
+    samples: Sample
+    """The traces that the page holds."""
+
+
+def read(run_dir: RunDir, *, live: bool = False) -> Contents:
+    """`live`: for a page that asks a server for its traces, so that none need be chosen."""
+    config = run_dir.config
+    metrics = run_dir.metrics()
+    generations = range(len(metrics) + 1)
+    pools = {g: pool for g in generations if (pool := run_dir.pool(g - 1)) is not None}
+    return Contents(
+        name=run_dir.path.name,
+        config=config,
+        config_text=(run_dir.path / "config.toml").read_text(encoding="utf-8"),
+        calls=read_json(run_dir.path / "provenance.json")["calls"],
+        state=run_dir.state(),
+        metrics=metrics,
+        pools=pools,
+        trainings={g: training for g in generations if (training := run_dir.training(g)) is not None},
+        seconds=run_dir.store.seconds(),
+        seen_sizes=pretraining_sizes(config.model.name),
+        counts=count(run_dir.store.path, len(metrics)),
+        audit=read_if_there(run_dir.path / "audit.json"),
+        theory=read_if_there(run_dir.path / "theory.json"),
+        samples=Sample(0, (), {}) if live else choose(run_dir.store, metrics, pools),
+    )
+
+
+def read_if_there(path: Path) -> dict[str, Any] | None:
+    return read_json(path) if path.exists() else None
+
+
+def pretraining_sizes(model: str) -> SeenSizes:
+    """What the model's folder says of its pretraining, if it is still there and says so in the form that we know."""
+    path = embedded_models().get(model, Path(model)) / "pretraining.json"
+    sizes = read_json(path).get("sizes") if path.is_file() else None
+    if not isinstance(sizes, dict) or not all(isinstance(some, list) for some in sizes.values()):
+        return {}
+    return {domain: tuple(sorted(some)) for domain, some in sizes.items()}
+
+
+def never_seen(seen: SeenSizes, domain: str, size: int) -> bool:
+    """Whether this size of this domain is new to the base model; never where nobody says what it has seen."""
+    return bool(seen) and size not in seen.get(domain, ())

@@ -1,0 +1,74 @@
+"""Traces and tasks as plain data for the page: the same in the report's file and from `iterdeploy view`."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from iterdeploy.record.store import Listed
+from iterdeploy.report.facts.playback import Scene, moves_of
+from iterdeploy.types import Task, Trace
+
+
+def entry(listed: Listed, trained: Collection[int]) -> dict[str, Any]:
+    """What a list says of a trace. `trained`: the generations whose pools hold it."""
+    return {**asdict(listed), "trained": sorted(trained)}
+
+
+def opened(trace: Trace, task: Task, scene: Scene | str, longest_text: int) -> dict[str, Any]:
+    """The rest of it; of its text up to `longest_text` characters and how many are left out."""
+    said, verdict = trace.completion, trace.verdict
+    moves = moves_of(task.payload, scene, verdict.plan) if isinstance(scene, Scene) and verdict.plan else None
+    return {
+        "reason": verdict.reason,
+        "text": said.text[:longest_text],
+        "left_out": max(0, len(said.text) - longest_text),
+        "plan": verdict.plan,
+        "said": _as_said(trace, task),
+        "failed": verdict.failed_step,
+        "cost": verdict.cost,
+        "strict": verdict.strict,
+        "validator": verdict.validator,
+        "policy": trace.policy_id,
+        "temperature": trace.sampling.temperature,
+        "tokens": len(said.token_ids),
+        "reasoning_tokens": said.reasoning_tokens,
+        "moves": moves and asdict(moves),
+    }
+
+
+def asked(task: Task, scene: Scene | str, longest_text: int) -> dict[str, Any]:
+    """What all answers to a task share."""
+    return {
+        "prompt": task.prompt[:longest_text],
+        "left_out": max(0, len(task.prompt) - longest_text),
+        "scene": asdict(scene) if isinstance(scene, Scene) else None,
+        "no_scene": "" if isinstance(scene, Scene) else scene,
+    }
+
+
+def _as_said(trace: Trace, task: Task) -> list[list[str]] | None:
+    """The plan in the words of the answer, where the task was asked under random names; else None."""
+    if "true_names" not in task.payload:
+        return None
+    random_names = {name: word for word, name in json.loads(task.payload["true_names"]).items()}
+    return [[random_names.get(word, word.removeprefix("?")) for word in step] for step in trace.verdict.plan]
+
+
+def trained_by(pools: Mapping[int, Mapping[str, Any]]) -> dict[str, list[int]]:
+    """Trace id -> the generations that it trained. `pools`: generation -> the pool that trains it."""
+    out: dict[str, list[int]] = {}
+    for generation, pool in pools.items():
+        for trace_id in pool["weights"]:
+            out.setdefault(trace_id, []).append(generation)
+    return out
+
+
+def page_json(value: object) -> str:
+    """JSON that stays text wherever a page holds it: ASCII alone, without the signs that mean something in HTML.
+
+    >>> page_json({"a": "</script>" + chr(0x2028)})
+    '{"a":"\\\\u003c/script\\\\u003e\\\\u2028"}'
+    """
+    text = json.dumps(value, separators=(",", ":"), default=list)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,0 +1,109 @@
+"""Whether the answers collapse. The measures are those of `types.Diversity` and `types.Drift`; old runs have none."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from iterdeploy.report.drawing import tables
+from iterdeploy.report.drawing.figure import Figure
+from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Metrics
+from iterdeploy.report.drawing.trend import HUNDREDTHS, SHARE, THOUSANDTHS, Point, Series, trend
+
+
+def figures(metrics: Sequence[Metrics]) -> list[Figure]:
+    made = [
+        trend(
+            "entropy", "Entropy per token",
+            "How undecided the model is while it writes, in nats: the mean of -log p of what was sampled. Near 0 it "
+            "always writes the same. Bands are 95% intervals.",
+            THOUSANDTHS, {f"{words} tasks": _nats(metrics, split, "entropy") for split, words in SPLITS.items()},
+        ),
+        trend(
+            "distinct-plans", "Distinct valid plans per task",
+            "Among the samples of one task, over the tasks that this generation solved. More samples find more plans: "
+            "compare only like with like. Splits with one sample a task are left out.",
+            HUNDREDTHS, {f"{words} tasks": _distinct(metrics, split) for split, words in SPLITS.items()},
+        ),
+        trend(
+            "copies", "Copies of the training pool",
+            "The share of answers to deployed tasks whose tokens are those of a trace that trained this generation, "
+            "and the share of its valid answers whose plan is.",
+            SHARE, {
+                "answers, token by token": _plain(metrics, "deployed", "identical_to_pool"),
+                "valid plans": _plain(metrics, "deployed", "valid_plans_from_pool"),
+            },
+        ),
+        trend(
+            "drift", "Distance from the base model",
+            "Kullback-Leibler divergence KL(generation 0 || this one) per token, in nats, over answers that generation "
+            "0 gave. Bands are 95% intervals.",
+            THOUSANDTHS, {"divergence": _drift(metrics)},
+        ),
+        trend(
+            "lost", "Solved before and lost",
+            "Of the tasks that some earlier generation solved, the share that no sample of this one solves. Not all of "
+            "it is forgetting: a task solved once by luck is mostly not solved again.",
+            SHARE, {f"{words} tasks": _plain(metrics, split, "lost") for split, words in SPLITS.items()},
+        ),
+    ]  # fmt: skip
+    return [one for one in made if one is not None]
+
+
+def numbers(metrics: Sequence[Metrics]) -> list[Group]:
+    """All measures of diversity and drift, one row each, one column per generation; none where nothing was measured."""
+    groups = []
+    for split, words in SPLITS.items():
+        rows = [
+            [title, *(tables.share(v) if as_share else tables.ratio(v) for v in _values(metrics, split, key))]
+            for key, title, as_share in _ROWS
+        ]
+        known = [row for row in rows if set(row[1:]) != {NOTHING}]
+        if known:
+            groups.append(Group(known, f"Diversity of answers to {words} tasks"))
+    gaps = [(one.get("drift") or {}).get("logprob_gap") for one in metrics]
+    if any(gap is not None for gap in gaps):
+        written = [NOTHING if gap is None else f"{gap:.2g}" for gap in gaps]
+        groups.append(Group([["recorded log p against asked again, nats", *written]], "Precision of log-probabilities"))
+    return groups
+
+
+_ROWS = [
+    ("distinct_plans", "distinct valid plans per solved task", False),
+    ("distinct_plans_so_far", "the same, all generations so far", False),
+    ("distinct_per_valid", "distinct plans per valid sample", False),
+    ("identical_to_pool", "answers identical to a pool trace", True),
+    ("valid_plans_from_pool", "valid plans from the pool", True),
+    ("ever_solved", "tasks solved by some generation so far", True),
+    ("lost", "solved before and lost", True),
+    ("coverage_of_solved_before", "coverage of those solved before", True),
+]
+
+
+def _of(one: Metrics, split: str) -> dict[str, Any]:
+    return (one.get("diversity") or {}).get(split) or {}
+
+
+def _values(metrics: Sequence[Metrics], split: str, key: str) -> list[float | None]:
+    return [_of(one, split).get(key) for one in metrics]
+
+
+def _plain(metrics: Sequence[Metrics], split: str, key: str) -> Series:
+    values = {one["generation"]: _of(one, split).get(key) for one in metrics}
+    return {generation: Point(value) for generation, value in values.items() if value is not None}
+
+
+def _nats(metrics: Sequence[Metrics], split: str, key: str) -> Series:
+    found = {one["generation"]: _of(one, split).get(key) for one in metrics}
+    return {generation: _per_token(value) for generation, value in found.items() if value}
+
+
+def _distinct(metrics: Sequence[Metrics], split: str) -> Series:
+    return _plain([one for one in metrics if _of(one, split).get("samples_per_task", 1) > 1], split, "distinct_plans")
+
+
+def _drift(metrics: Sequence[Metrics]) -> Series:
+    found = {one["generation"]: (one.get("drift") or {}).get("kl") for one in metrics}
+    return {generation: _per_token(kl) for generation, kl in found.items() if kl}
+
+
+def _per_token(nats: dict[str, Any]) -> Point:
+    return Point.of_error(nats["per_token"]["value"], nats["per_token"]["error"])

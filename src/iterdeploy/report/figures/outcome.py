@@ -1,0 +1,189 @@
+"""Did the loop work, and where: coverage by generation, by task size, by domain, on known sizes and on new ones."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from iterdeploy.report.drawing import figure, tables
+from iterdeploy.report.drawing.figure import Figure
+from iterdeploy.report.drawing.painting import LOOKS, Curve, Field
+from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Cell, Group, Link, Metrics, Table, traces_where
+from iterdeploy.report.drawing.trend import SHARE, Point, Series, trend
+from iterdeploy.report.facts.contents import Contents, never_seen
+from iterdeploy.report.facts.counts import Solved, TaskResult, solved
+from iterdeploy.report.facts.verdict import told
+
+
+def coverage(metrics: Sequence[Metrics]) -> Figure:
+    """The figure that answers whether the loop worked; some generation must be measured."""
+    lines, spoken = [], []
+    for look, (split, title) in zip(LOOKS, SPLITS.items(), strict=False):
+        shown = [one for one in metrics if one[split]]
+        if not shown:
+            continue
+        intervals = [one[split]["interval"] for one in shown]
+        lines.append(
+            Curve(
+                f"{title} tasks",
+                [one["generation"] for one in shown],
+                [one[split]["coverage"] for one in shown],
+                look,
+                [low for low, _ in intervals],
+                [high for _, high in intervals],
+            )
+        )
+        spoken.append(f"{title} {told(shown[-1][split])}")
+    return figure.curves(
+        "coverage",
+        "Coverage by generation",
+        "The share of tasks that one answer is expected to solve, with 95% intervals. Held-out tasks only measure; "
+        "answers to deployed tasks may train later generations.",
+        f"Line chart of coverage by generation. Generation {metrics[-1]['generation']}: {', '.join(spoken)}.",
+        lines,
+        SHARE,
+        _coverage_table(metrics),
+        down=370,
+    )
+
+
+def _coverage_table(metrics: Sequence[Metrics]) -> Table:
+    head = ["generation"]
+    for split in SPLITS.values():
+        head += [f"{split} coverage", "95% interval", "tasks"]
+    rows = []
+    for one in metrics:
+        row: list[Cell] = [Link(str(one["generation"]), traces_where(generation=one["generation"]))]
+        for split in SPLITS:
+            found = one[split]
+            if found is None:
+                row += [NOTHING] * 3
+                continue
+            target = traces_where(generation=one["generation"], split=split, verdict="valid")
+            row.append(Link(tables.share(found["coverage"]), target))
+            row += [tables.interval(found["interval"]), tables.number(found["tasks"])]
+        rows.append(row)
+    return Table(head, [Group(rows)])
+
+
+def kept_apart(contents: Contents) -> Figure | None:
+    """Reliability and generalisation as two curves; None where nobody says which sizes the base model knew."""
+    seen = contents.seen_sizes
+    if not seen:
+        return None
+    split = contents.counts.measured_split
+    known = _solved(contents, split, lambda one: not never_seen(seen, one.domain, one.size))
+    new = _solved(contents, split, lambda one: never_seen(seen, one.domain, one.size))
+    if not known or not new:
+        return None
+    last = max(known)
+    tasks = f"{known[last].tasks:,} {SPLITS[split]} tasks of sizes seen, {new[last].tasks:,} of sizes never seen"
+    return trend(
+        "reliability-generalisation",
+        "Reliability and generalisation",
+        "Two effects kept apart: doing more reliably what pretraining already taught, and solving tasks of sizes that "
+        f"pretraining never showed ({tasks}; 95% intervals).",
+        SHARE,
+        {"sizes seen in pretraining": _points(known), "sizes never seen": _points(new)},
+    )
+
+
+def _points(found: dict[int, Solved]) -> Series:
+    return {generation: Point(one.value, one.low, one.high) for generation, one in found.items()}
+
+
+def _solved(contents: Contents, split: str, wanted: Callable[[TaskResult], bool]) -> dict[int, Solved]:
+    """Generation -> coverage on the wanted tasks."""
+    found = {
+        one["generation"]: solved(filter(wanted, contents.counts.tasks.get((one["generation"], split), ())))
+        for one in contents.metrics
+    }
+    return {generation: one for generation, one in found.items() if one is not None}
+
+
+def by_size(contents: Contents) -> list[Figure]:
+    """A heat map per domain, because each domain has its own unit of size."""
+    return [_sizes_of(domain, contents) for domain in contents.counts.domains]
+
+
+def _sizes_of(domain: str, contents: Contents) -> Figure:
+    split = contents.counts.measured_split
+    generations = [one["generation"] for one in contents.metrics]
+    groups: dict[int, dict[int, list[TaskResult]]] = defaultdict(lambda: defaultdict(list))
+    for generation in generations:
+        for row in contents.counts.tasks.get((generation, split), ()):
+            if row.domain == domain:
+                groups[row.size][generation].append(row)
+    sizes = sorted(groups)
+    found = {size: [solved(groups[size][generation]) for generation in generations] for size in sizes}
+    unseen = {size for size in sizes if never_seen(contents.seen_sizes, domain, size)}
+    names = {size: f"{size} new" if size in unseen else str(size) for size in sizes}
+
+    def target(size: int, generation: int) -> str:
+        return traces_where(generation=generation, split=split, domain=domain, size=size)
+
+    fields = [
+        [
+            Field(None, NOTHING) if cell is None else Field(cell.value, f"{100 * cell.value:.0f}", target(size, g))
+            for g, cell in zip(generations, found[size], strict=True)
+        ]
+        for size in sizes
+    ]
+    table: list[list[Cell]] = [
+        [
+            names[size],
+            _tasks_of(found[size]),
+            *(_size_cell(cell, target(size, g)) for g, cell in zip(generations, found[size], strict=True)),
+        ]
+        for size in sizes
+    ]
+    several = len(contents.counts.domains) > 1
+    counted = sorted({cell.tasks for cells in found.values() for cell in cells if cell})
+    tasks = f"{counted[0]:,}" if counted[0] == counted[-1] else f"{counted[0]:,} to {counted[-1]:,}"
+    return figure.heat(
+        f"by-size-{domain}" if several else "by-size",
+        f"Coverage by task size: {domain}" if several else "Coverage by task size",
+        f"Per cent of the {SPLITS[split]} tasks of each size that one answer solves, {tasks} tasks a size."
+        + (" Sizes marked new were not in the base model's pretraining." if unseen else ""),
+        f"Heat map of {SPLITS[split]} coverage by task size, {sizes[0]} to {sizes[-1]}, and generation.",
+        fields,
+        [names[size] for size in sizes],
+        [str(generation) for generation in generations],
+        Table(["size", "tasks", *(f"generation {g}" for g in generations)], [Group(table)]),
+    )
+
+
+def _tasks_of(cells: Sequence[Solved | None]) -> str:
+    return tables.number(max(cell.tasks for cell in cells if cell))
+
+
+def _size_cell(cell: Solved | None, target: str) -> Cell:
+    if cell is None:
+        return NOTHING
+    return Link(f"{tables.share(cell.value)} ({tables.interval((cell.low, cell.high))})", target)
+
+
+def by_domain(contents: Contents) -> Figure | None:
+    """Coverage of each domain; None for a run of one domain."""
+    counts = contents.counts
+    if len(counts.domains) < 2:
+        return None
+    split = counts.measured_split
+    found = {
+        domain: _solved(contents, split, lambda one, domain=domain: one.domain == domain)  # type: ignore[misc]
+        for domain in counts.domains
+    }
+    generations = [one["generation"] for one in contents.metrics]
+    fields, rows = [], []
+    for domain, points in found.items():
+        targets = {g: traces_where(generation=g, split=split, domain=domain) for g in generations}
+        fields.append([Field(points[g].value, f"{100 * points[g].value:.0f}", targets[g]) for g in generations])
+        rows.append([domain, *(_size_cell(points[g], targets[g]) for g in generations)])
+    return figure.heat(
+        "by-domain",
+        "Coverage by domain",
+        f"Per cent of the {SPLITS[split]} tasks of each domain that one answer solves; the intervals are in the table.",
+        f"Heat map of {SPLITS[split]} coverage by domain and generation.",
+        fields,
+        list(found),
+        [str(generation) for generation in generations],
+        Table(["domain", *(f"generation {g}" for g in generations)], [Group(rows)]),
+    )

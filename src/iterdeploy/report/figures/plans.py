@@ -1,0 +1,90 @@
+"""What the plans are like: lengths, the longest, their cost against reference plans, the reasoning before them."""
+
+from collections.abc import Sequence
+
+from iterdeploy.report.drawing import figure, tables
+from iterdeploy.report.drawing.figure import Figure
+from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Metrics, Table
+from iterdeploy.report.drawing.trend import HUNDREDTHS, TENTHS, WHOLE, Point, Series, trend
+from iterdeploy.report.facts.contents import Contents
+
+
+def lengths(contents: Contents) -> list[Figure]:
+    """Histograms per domain: plans of different domains have nothing to do with each other."""
+    return [one for domain in contents.counts.domains if (one := _lengths_of(domain, contents)) is not None]
+
+
+def _lengths_of(domain: str, contents: Contents) -> Figure | None:
+    counts = contents.counts
+    split = counts.measured_split
+    generations = [one["generation"] for one in contents.metrics]
+    rows = [dict(counts.lengths.get((generation, split, domain), {})) for generation in generations]
+    steps = sorted({length for row in rows for length in row})
+    if not steps:
+        return None
+    several = len(counts.domains) > 1
+    longest = [f"{max(row, default=0)} steps in generation {place}" for place, row in enumerate(rows)]
+    table = [[str(length), *(tables.number(row.get(length, 0)) for row in rows)] for length in steps]
+    return figure.histograms(
+        f"plan-lengths-{domain}" if several else "plan-lengths",
+        f"Lengths of valid plans: {domain}" if several else "Lengths of valid plans",
+        f"On {SPLITS[split]} tasks, all rows on one scale. The triangle marks the longest plan.",
+        f"Histograms of plan lengths, one per generation; longest plan: {', '.join(longest)}.",
+        rows,
+        [f"gen {generation}" for generation in generations],
+        Table(["steps", *(f"generation {generation}" for generation in generations)], [Group(table)]),
+        "steps of the plan",
+    )
+
+
+def trends(metrics: Sequence[Metrics]) -> list[Figure]:
+    """Numbers of all domains together that may rise or fall, one figure each; without those that nothing measured."""
+    made = [
+        trend(
+            "longest-plan", "Longest valid plan",
+            "Steps of the longest plan that the validator accepted. More answers give longer extremes, so compare only "
+            "within one split.",
+            WHOLE, _by_split(metrics, "longest_plan"),
+        ),
+        trend(
+            "cost-ratio", "Cost against reference plans",
+            "Mean cost of the valid plans, as a multiple of the reference plan's. Later generations also solve harder "
+            "tasks, so a level curve can hide improvement.",
+            HUNDREDTHS, _by_split(metrics, "cost_ratio"),
+        ),
+        trend(
+            "reasoning-tokens", "Reasoning tokens",
+            "Mean tokens of reasoning before the answer, over all answers, valid or not.",
+            TENTHS, _by_split(metrics, "reasoning_tokens"),
+        ),
+    ]  # fmt: skip
+    return [one for one in made if one is not None]
+
+
+def _by_split(metrics: Sequence[Metrics], key: str) -> dict[str, Series]:
+    return {
+        f"{words} tasks": {
+            one["generation"]: Point(value)
+            for one in metrics
+            if one[split] and (value := one[split].get(key)) is not None
+        }
+        for split, words in SPLITS.items()
+    }
+
+
+def domain_table(contents: Contents) -> Table | None:
+    """What the figures above would mix, by domain; None for a run of one domain."""
+    counts = contents.counts
+    if len(counts.domains) < 2:
+        return None
+    groups = []
+    for domain in counts.domains:
+        found = [one for one in counts.answers if (one.split, one.domain) == (counts.measured_split, domain)]
+        rows = [
+            ["mean valid plan, steps", *(tables.mean(one.mean_plan) for one in found)],
+            ["longest valid plan, steps", *(tables.number(one.longest_plan) for one in found)],
+            ["cost, times the reference plan's", *(tables.ratio(one.cost_ratio) for one in found)],
+            ["reasoning tokens, mean", *(tables.mean(one.reasoning_tokens) for one in found)],
+        ]
+        groups.append(Group([row for row in rows if set(row[1:]) != {NOTHING}], domain))
+    return Table(["generation", *(str(one["generation"]) for one in contents.metrics)], groups)

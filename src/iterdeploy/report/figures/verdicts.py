@@ -1,0 +1,77 @@
+"""What the validator said of all answers, and why it refused."""
+
+from collections import Counter
+
+from iterdeploy.report.drawing import figure, tables
+from iterdeploy.report.drawing.figure import Figure
+from iterdeploy.report.drawing.painting import Bar, Colour, Part
+from iterdeploy.report.drawing.tables import Cell, Group, Link, Table, traces_where
+from iterdeploy.report.facts.contents import Contents
+from iterdeploy.report.facts.counts import Failure
+from iterdeploy.types import Status
+
+COLOURS = {
+    Status.VALID: Colour("green"),
+    Status.INVALID: Colour("orange"),
+    Status.UNPARSEABLE: Colour("pink"),
+    Status.TRUNCATED: Colour("sky"),
+    Status.ERROR: Colour("vermillion"),
+}
+
+KINDS = 10
+"""Kinds of failure that have a row of their own."""
+
+
+def verdicts(contents: Contents) -> Figure:
+    metrics = contents.metrics
+    occurring = [status for status in Status if any(one["verdicts"][status] for one in metrics)]
+    bars, rows = [], []
+    for one in metrics:
+        generation, found = one["generation"], one["verdicts"]
+        total = max(1, sum(found.values()))
+        targets = {status: traces_where(generation=generation, verdict=status) for status in Status}
+        parts = [Part(status, found[status] / total, COLOURS[status], targets[status]) for status in occurring]
+        bars.append(Bar(f"gen {generation}", parts))
+        cells: list[Cell] = [Link(tables.counted(found[status], total), targets[status]) for status in Status]
+        rows.append([str(generation), *cells])
+    return figure.bars(
+        "verdicts",
+        "Verdicts",
+        "What the validator said of all answers, to held-out and deployed tasks together.",
+        "Stacked bars: the shares of the verdicts, one bar per generation.",
+        bars,
+        "{:.0%}".format,
+        Table(["generation", *Status], [Group(rows)]),
+    )
+
+
+def reasons(contents: Contents) -> Table | None:
+    """The commonest kinds of failure as shares of a generation's answers; None where every answer was valid."""
+    failures = contents.counts.failures
+    total: Counter[Failure] = Counter()
+    for found in failures.values():
+        total.update(found)
+    if not total:
+        return None
+    generations = [one["generation"] for one in contents.metrics]
+    answers = {one["generation"]: sum(one["verdicts"].values()) for one in contents.metrics}
+    common = [one for one, _ in total.most_common(KINDS)]
+    groups = []
+    for status in Status:
+        rows: list[list[Cell]] = [
+            [kind.reason, *(_cell(failures.get(g, {}).get(kind, 0), answers[g], g, status) for g in generations)]
+            for kind in common
+            if kind.status == status
+        ]
+        if rows:
+            groups.append(Group(rows, status.capitalize()))
+    rest = [sum(n for kind, n in failures.get(g, {}).items() if kind not in common) for g in generations]
+    if any(rest):
+        count = len(total) - len(common)
+        shares = [tables.share(left / answers[g]) for left, g in zip(rest, generations, strict=True)]
+        groups.append(Group([[f"{count} rarer kind{'s' * (count > 1)}", *shares]], "All else"))
+    return Table(["gen", *(str(g) for g in generations)], groups)
+
+
+def _cell(times: int, answers: int, generation: int, status: Status) -> Link:
+    return Link(tables.share(times / answers), traces_where(generation=generation, verdict=status))

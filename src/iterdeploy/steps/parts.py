@@ -1,0 +1,75 @@
+"""What a run is made of, chosen by its configuration and checked before anything expensive starts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from iterdeploy.config import ConfigError, ModelConfig, RunConfig
+from iterdeploy.curation.policies import CurationPolicy, compose, rewarded
+from iterdeploy.models import chat
+from iterdeploy.models.loading import base_policy, context_length, model_folder
+from iterdeploy.redaction import refuse_keys
+from iterdeploy.samplers import SAMPLERS, Sampler, check_sampler
+from iterdeploy.steps.clock import Clock
+from iterdeploy.tasksets import TaskSet, task_set
+from iterdeploy.tracking import Tracking
+from iterdeploy.training.trainer import Trainer
+from iterdeploy.types import Policy, Task
+
+
+@dataclass(frozen=True)
+class Parts:
+    config: RunConfig
+    base: Policy
+    tasks: TaskSet
+    curation: CurationPolicy
+    trainer: Trainer
+    clock: Clock
+    tracking: Tracking
+
+    def sampler(self, policy: Policy) -> Sampler:
+        return SAMPLERS[self.config.sampling.sampler](policy, self.config)
+
+
+def assemble(config: RunConfig) -> Parts:
+    """The parts of a run. ConfigError, before any model is loaded, if the configuration cannot work."""
+    clock = Clock()
+    refuse_keys(config)
+    tracking = Tracking(config)
+    check_sampler(config)
+    curation = _curation(config)
+    folder = model_folder(config.model)
+    tasks = task_set(config)
+    base = base_policy(folder)
+    _check_context(config, base, [*tasks.deployed(0), *tasks.held_out])
+    trainer = Trainer(config.training, config.model, config.seed)
+    return Parts(config, base, tasks, curation, trainer, clock, tracking)
+
+
+def _curation(config: RunConfig) -> CurationPolicy:
+    """The configured policies, and after them the weights that the objective gives."""
+    kept = compose(config.curation.policies)
+    if not config.training.objective.endswith("reinforce"):
+        return kept
+    return lambda traces: rewarded(config.training.baseline, kept(traces))
+
+
+def _check_context(config: RunConfig, base: Policy, tasks: Sequence[Task]) -> None:
+    """Every prompt and the longest answer allowed must fit into the model's context together."""
+    context = context_length(Path(base.base_model))
+    if context is None:
+        return
+    longest = max(prompt_lengths(base, tasks, config.model))
+    if longest + config.sampling.max_new_tokens > context:
+        raise ConfigError(
+            f"sampling.max_new_tokens: the model's context holds {context} tokens, the longest prompt has {longest}, "
+            f"so an answer may have at most {context - longest}, not {config.sampling.max_new_tokens}; lower it, or "
+            f"lower tasks.sizes"
+            if context > longest
+            else f"tasks.sizes: the longest prompt has {longest} tokens, but the model's context holds only {context}"
+        )
+
+
+def prompt_lengths(base: Policy, tasks: Sequence[Task], config: ModelConfig) -> list[int]:
+    """Tokens of each task's prompt as the model is asked with it."""
+    return chat.prompt_lengths(Path(base.base_model), [task.prompt for task in tasks], config)
