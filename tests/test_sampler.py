@@ -1,5 +1,6 @@
 """Sampling with the real embedded model: ids as sampled, log-probabilities of a plain forward pass, seeds, ends."""
 
+import inspect
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from iterdeploy.models.loading import Loaded, base_policy, load, model_folder
 from iterdeploy.planning.taskset import PlanningTasks
 from iterdeploy.samplers import room
+from iterdeploy.samplers.room import keyword
 from iterdeploy.samplers.transformers import TransformersSampler
 from iterdeploy.types import Completion
 from support import config_with
@@ -164,3 +166,24 @@ def test_memory_with_room_gives_the_answers_of_a_cache_that_is_joined_anew(
     monkeypatch.setattr("iterdeploy.samplers.transformers.with_room", lambda config: DynamicCache(config=config))
     assert sampler.sample(PROMPTS, 8) == ours
     assert len({len(answer.token_ids) for answer in ours}) > 3
+
+
+@pytest.mark.parametrize("name", ["past_key_values", "cache"])
+def test_the_cache_is_passed_under_the_name_that_the_model_gives_it(
+    sampler: TransformersSampler, sampled: list[Completion], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Versions of `transformers` differ in it, and some warn of the other name."""
+    own = keyword(sampler._here.model)
+    forward = type(sampler._here.model).forward
+
+    def renamed(self: Any, **arguments: Any) -> Any:
+        assert {"cache", "past_key_values"} & set(arguments) == {name}
+        return forward(self, **{own: arguments.pop(name)}, **arguments)
+
+    parameters = [
+        parameter.replace(name=name if parameter.name == own else parameter.name)
+        for parameter in inspect.signature(forward).parameters.values()
+    ]
+    renamed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    monkeypatch.setattr(type(sampler._here.model), "forward", renamed)
+    assert sampler.sample(PROMPTS, 11) == sampled

@@ -4,6 +4,7 @@
 square of an answer's length. Here a layer writes the new token into memory that it already has.
 """
 
+import inspect
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,11 @@ def with_room(config: Any) -> "DynamicCache":
     made = DynamicCache(config=config)
     made.layers = [_layer_class()() if type(layer) is DynamicLayer else layer for layer in made.layers]
     return made
+
+
+def keyword(model: Any) -> str:
+    """The keyword by which this model's `forward` takes its cache: `cache` since transformers 5.24."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
 @cache

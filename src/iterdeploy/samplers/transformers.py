@@ -19,7 +19,7 @@ from iterdeploy.models.chat import completion, prompt_ids
 from iterdeploy.models.loading import Loaded, load
 from iterdeploy.samplers import protocol
 from iterdeploy.samplers.protocol import Answered, Asked
-from iterdeploy.samplers.room import with_room
+from iterdeploy.samplers.room import keyword, with_room
 from iterdeploy.types import Completion, Policy
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class TransformersSampler:
 
         model: Any = here.model
         cache = with_room(model.config)
+        kept = {keyword(model): cache, "use_cache": True}
         ids, attention = _left_padded(rows, here)  # (B, T)
         positions = (attention.cumsum(1) - 1).clamp(min=0)
         running = rows
@@ -111,9 +112,8 @@ class TransformersSampler:
                     input_ids=ids,
                     attention_mask=attention,
                     position_ids=positions,
-                    past_key_values=cache,
-                    use_cache=True,
                     logits_to_keep=1,
+                    **kept,
                 )
                 .logits[:, -1]
                 .float()
