@@ -35,6 +35,7 @@ ALLOWED = {
     ("samplers", "models"),
     ("training", "models"),
     ("audit", "curation"),
+    ("audit", "tables"),
 }
 
 

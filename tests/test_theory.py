@@ -13,6 +13,7 @@ import pytest
 
 from iterdeploy.cli.main import main
 from iterdeploy.record.run_dir import RunDir
+from iterdeploy.tables import markdown
 from iterdeploy.theory.answers import GROUPS, Subject, TheoryError, choose
 from iterdeploy.theory.as_trained import ceiling, pool
 from iterdeploy.theory.gradients import (
@@ -27,7 +28,7 @@ from iterdeploy.theory.gradients import (
 )
 from iterdeploy.theory.proposition1 import as_int8, batch_coefficients, identity
 from iterdeploy.theory.proposition2 import measure as measure2
-from iterdeploy.theory.tables import markdown, tables
+from iterdeploy.theory.tables import tables
 from iterdeploy.theory.weights import best_of, effective_size, in_pool, log_mixture_weights, normalised
 
 TASKS, ANSWERS = 3, 4

@@ -1,18 +1,19 @@
 """The implicit reward of curation: what a run's pools favour, and whether the model comes to do it.
 
-`audit` is a pure function from the traces, the pools and the curation policies to plain data, the content of
+`audit` is a pure function from the traces, the pools and the curation policies to an `Audit`, the content of
 audit.json; docs/audit.md explains the model, what it assumes and what it cannot say.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from iterdeploy.audit.changes import Change, changes
-from iterdeploy.audit.findings import asked_for, corrected, sentences, warned
-from iterdeploy.audit.observe import ACTION, Observations, keep_matrix, observe
-from iterdeploy.audit.rewards import Reward, decisions, picked, published, rivals_allowed
-from iterdeploy.audit.validity import validity
+from iterdeploy.audit.changes import changes
+from iterdeploy.audit.decisions import decisions, rivals_allowed, validity
+from iterdeploy.audit.findings import asked_for, corrected, findings
+from iterdeploy.audit.observe import Observations, keep_matrix, observe
+from iterdeploy.audit.questions import picked, published
+from iterdeploy.audit.records import Audit, Reward
+from iterdeploy.audit.rewards import reward
 from iterdeploy.config import UserError
 from iterdeploy.curation.features import FEATURES, Feature
 from iterdeploy.types import Trace
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["audit", "audit_observed", "keep_matrix", "need_statistics", "observe_run"]
+__all__ = ["Audit", "audit", "audit_observed", "keep_matrix", "need_statistics", "observe_run"]
 
 
 def need_statistics() -> None:
@@ -37,11 +38,11 @@ def audit(
     pools: Sequence[Collection[str]],
     policies: Sequence[str],
     own: Mapping[str, Feature] | None = None,
-) -> dict[str, Any]:
-    """The whole audit as plain data.
+) -> Audit:
+    """The whole audit.
 
     `traces`: every answer, kept or not. `pools`: the ids kept after generation 0, 1, ... `policies`: as the
-    configuration names them. `own`: features beside those that come with the package.
+    configuration names them. `own`: features besides those that come with the package.
     """
     seen = observe_run(traces, policies, own or {})
     return audit_observed(seen, keep_matrix(seen, pools), policies)
@@ -57,60 +58,29 @@ def observe_run(traces: Iterable[Trace], policies: Sequence[str], own: Mapping[s
     return observe(traces, {name: features[name] for name in {**first, **features}})
 
 
-def audit_observed(seen: Observations, kept: "NDArray[np.bool_]", policies: Sequence[str]) -> dict[str, Any]:
+def audit_observed(seen: Observations, kept: "NDArray[np.bool_]", policies: Sequence[str]) -> Audit:
     """The same from what was measured of the traces, and from which pools kept them, (G, R)."""
     asked = asked_for(policies)
     allowed = rivals_allowed(seen, kept)
-    decided = decisions(seen, kept, allowed)
-    rewards = [published(seen, decided), picked(seen, decided)]
-    judged = rewards if allowed is not None else rewards[:1]
-    corrections = corrected(judged)
+    rewards = rewarded(seen, kept, allowed)
     grown = changes(seen)
-    markers = [name for place, name in enumerate(seen.names) if _is_marker(seen, place)]
-    return {
-        "policies": list(policies),
-        "asked_for": asked,
-        "rivals_allowed": allowed,
-        "judged": [reward.question for reward in judged],
-        "validity": validity(seen, kept),
-        "rewards": {reward.question: _reward_data(reward, corrections) for reward in rewards},
-        "changes": {name: _change_data(one) for name, one in grown.items()},
-        "markers": markers,
-        "rare_actions": seen.rare_actions,
-        "warnings": [asdict(one) for one in warned(judged, grown, asked)],
-        "findings": sentences(judged, corrections, markers),
-    }
+    return Audit(
+        policies=policies,
+        asked_for=asked,
+        rivals_allowed=allowed,
+        rare_actions=seen.rare_actions,
+        decisions=validity(seen, kept),
+        rewards=rewards,
+        changes=grown,
+        findings=findings(rewards, grown, asked),
+    )
 
 
-def _is_marker(seen: Observations, place: int) -> bool:
-    """Whether the feature is only ever 0 or 1."""
-    column = seen.values[seen.valid, place]
-    return not seen.names[place].startswith(ACTION) and bool(((column == 0) | (column == 1)).all())
-
-
-def _reward_data(reward: Reward, corrections: Mapping[tuple[str, str], float]) -> dict[str, Any]:
-    """Plain data: text keys, and each feature's numbers in one place."""
-    return {
-        "decisions": reward.decisions,
-        "kept": reward.kept,
-        "note": reward.note,
-        "features": {
-            name: {
-                **asdict(one),
-                "p_corrected": corrections.get((reward.question, name)),
-                "spread": reward.spread[name],
-                "by_generation": {str(number): asdict(them[name]) for number, them in reward.by_generation.items()},
-                "drift": asdict(reward.drift[name]) if name in reward.drift else None,
-            }
-            for name, one in reward.overall.items()
-        },
-        "left_out": dict(reward.left_out),
-    }
-
-
-def _change_data(change: Change) -> dict[str, Any]:
-    return {
-        "means": {str(number): asdict(one) for number, one in change.means.items()},
-        "since_first": {str(number): asdict(one) for number, one in change.since_first.items()},
-        "trend": asdict(change.trend) if change.trend else None,
-    }
+def rewarded(seen: Observations, kept: "NDArray[np.bool_]", allowed: int | None) -> list[Reward]:
+    """The answers to both questions, with corrected p-values. `picked` decides only where curation picks."""
+    first = decisions(seen, kept, allowed)
+    answers = [
+        reward(seen, first, published(seen, first), decides=True),
+        reward(seen, first, picked(seen, first), decides=allowed is not None),
+    ]
+    return corrected(answers)

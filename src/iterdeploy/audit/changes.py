@@ -6,41 +6,15 @@ the valid answers to deployed and held-out tasks, where a task that only one gen
 are never asked twice (`tasks.fresh`), all tasks of one domain and size stand for one. Errors are clustered by task.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iterdeploy.audit.design import TINY
-from iterdeploy.audit.logit import CONFIDENCE
 from iterdeploy.audit.observe import Observations
+from iterdeploy.audit.records import CONFIDENCE, Amount, Change
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """A number with its 95% interval."""
-
-    value: float
-    low: float
-    high: float
-    error: float
-    p: float
-    """Of the hypothesis that it is 0, two-sided."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One feature over the generations."""
-
-    means: Mapping[int, Amount]
-    """Generation -> mean over its valid answers."""
-    since_first: Mapping[int, Amount]
-    """Generation -> difference to the first generation on the same tasks."""
-    trend: Amount | None
-    """Mean change from one generation to the next on the same tasks; None with one generation."""
 
 
 def changes(seen: Observations) -> dict[str, Change]:

@@ -1,32 +1,21 @@
 """What the audit concludes: what is rewarded, what was asked for, and what grows though no one asked for it.
 
 Families of hypotheses are corrected with Holm's method, so that one false statement among all of a family is as rare as
-a single test's would be. A warning needs both that a feature is rewarded and that it grows in the rewarded direction:
-its p-value is the larger of the two (an intersection-union test), and Holm's correction goes over all features that
-nobody asked for.
+a single test's would be. One family is everything that may be called rewarded, under both questions: each feature
+alone, each at equal others, and each group. A warning needs both that a feature is rewarded and that it grows in the
+rewarded direction: its p-value is the larger of the two (an intersection-union test), and Holm's correction goes over
+all features that nobody asked for. Drifts are a third family.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from iterdeploy.audit.changes import Change
-from iterdeploy.audit.logit import CONFIDENCE, Coefficient
-from iterdeploy.audit.rewards import Reward
-from iterdeploy.audit.words import ratio, statement
+from iterdeploy.audit.records import CONFIDENCE, Change, Coefficient, Contrast, Finding, Reward, Rewarded
+from iterdeploy.audit.words import alone, effect_on_share, more_of, points, ratio, statement
 
 BREVITY = ("plan_length", "reasoning_tokens", "answer_tokens")
 CHANCE = 1 - CONFIDENCE
-
-
-@dataclass(frozen=True, slots=True)
-class Warned:
-    """A feature that is rewarded and grows though no one asked for it."""
-
-    feature: str
-    question: str
-    p: float
-    sentence: str
 
 
 def asked_for(policies: Sequence[str]) -> dict[str, int]:
@@ -60,74 +49,165 @@ def holm(values: Sequence[float]) -> list[float]:
     return out
 
 
-def corrected(rewards: Sequence[Reward]) -> dict[tuple[str, str], float]:
-    """(question, feature) -> p-value of the overall coefficient, corrected over all of them."""
-    told = {
-        (reward.question, name): one.p
-        for reward in rewards
-        for name, one in reward.overall.items()
-        if one.p is not None
-    }
-    return dict(zip(told, holm(list(told.values())), strict=True))
-
-
-def warned(rewards: Sequence[Reward], changes: Mapping[str, Change], asked: Mapping[str, int]) -> list[Warned]:
-    """What is rewarded and grows in the rewarded direction, where the policies do not ask for that."""
-    both: dict[tuple[str, str], float] = {}
-    for reward in rewards:
-        for name, one in reward.overall.items():
-            trend = changes[name].trend
-            if one.p is None or trend is None or asked.get(name) == direction(one):
-                continue
-            both[reward.question, name] = max(one.p, trend.p) if direction(one) * trend.value > 0 else 1.0
-    by_question = {reward.question: reward for reward in rewards}
+def corrected(rewards: Sequence[Reward]) -> list[Reward]:
+    """With corrected p-values, over all tests of the questions that decide; a check is corrected by itself."""
     return [
-        Warned(name, question, p, _warning(name, by_question[question].overall[name], question, changes[name]))
-        for (question, name), p in zip(both, holm(list(both.values())), strict=True)
+        _with(
+            reward, _holm_by_key(_tests([other for other in rewards if other.decides] if reward.decides else [reward]))
+        )
+        for reward in rewards
+    ]
+
+
+Test = tuple[str, str, str | tuple[str, ...]]
+"""(question, "alone", feature), (question, "joint", feature) or (question, "group", features)."""
+
+
+def _tests(rewards: Sequence[Reward]) -> dict[Test, float]:
+    tests: dict[Test, float] = {}
+    for reward in rewards:
+        for name, one in reward.features.items():
+            if one.alone is not None:
+                tests[reward.question, "alone", name] = one.alone.p
+            if one.coefficient.p is not None:
+                tests[reward.question, "joint", name] = one.coefficient.p
+        tests |= {(reward.question, "group", one.features): one.p for one in reward.groups if one.p is not None}
+    return tests
+
+
+def _holm_by_key(tests: Mapping[Test, float]) -> dict[Test, float]:
+    return dict(zip(tests, holm(list(tests.values())), strict=True))
+
+
+def _with(reward: Reward, p: Mapping[Test, float]) -> Reward:
+    features = {
+        name: replace(
+            one,
+            alone_p=p.get((reward.question, "alone", name)),
+            coefficient_p=p.get((reward.question, "joint", name)),
+        )
+        for name, one in reward.features.items()
+    }
+    groups = [replace(one, p_corrected=p.get((reward.question, "group", one.features))) for one in reward.groups]
+    return replace(reward, features=features, groups=groups)
+
+
+def findings(rewards: Sequence[Reward], changes: Mapping[str, Change], asked: Mapping[str, int]) -> list[Finding]:
+    """All that is beyond chance, by corrected rewards."""
+    judged = [reward for reward in rewards if reward.decides]
+    return [
+        *(one for reward in judged for one in _rewarded(reward)),
+        *_drifts(judged),
+        *_warnings(judged, changes, asked),
+    ]
+
+
+def _rewarded(reward: Reward) -> list[Finding]:
+    out: list[Finding] = []
+    grouped = {name for group in reward.groups for name in group.features}
+    question = reward.question
+    for name, one in reward.features.items():
+        if name not in grouped and (p := one.coefficient_p) is not None and p < CHANCE:
+            text = f"Over all generations, {statement(question, name, one.coefficient, one.marker)}"
+            out.append(Finding("rewarded", question, (name,), p, f"{text}{effect_on_share(question, one)}."))
+    for group in reward.groups:
+        if (p := group.p_corrected) is not None and p < CHANCE:
+            told = [alone(question, name, reward.features[name]) for name in group.features]
+            text = (
+                f"{' and '.join(group.features)} cannot be told apart in these answers, but together they are rewarded "
+                f"(p = {p:.2g}). Each by itself: {'; '.join(one for one in told if one)}."
+            )
+            out.append(Finding("together", question, group.features, p, text))
+    named = {name for finding in out for name in finding.features}
+    for name, one in reward.features.items():
+        untold = not out or one.coefficient.p is None
+        if name not in named and untold and (p := one.alone_p) is not None and p < CHANCE:
+            why = one.coefficient.note or "no feature stands out at equal others"
+            text = (
+                f"{alone(question, name, one).capitalize()} (p = {p:.2g}). Whether this or something that goes with it "
+                f"is rewarded cannot be told ({why})."
+            )
+            out.append(Finding("goes along", question, (name,), p, text))
+    return out
+
+
+def _drifts(rewards: Sequence[Reward]) -> list[Finding]:
+    """Of what is rewarded at equal other features."""
+    found = {
+        (reward.question, name): (one, one.drift)
+        for reward in rewards
+        for name, one in reward.features.items()
+        if one.drift is not None
+    }
+    out = []
+    for ((question, name), (one, drift)), p in zip(
+        found.items(), holm([drift.p for _, drift in found.values()]), strict=True
+    ):
+        if p < CHANCE:
+            out.append(Finding("drift", question, (name,), p, _drift_sentence(name, one, drift)))
+    return out
+
+
+def _drift_sentence(name: str, one: Rewarded, drift: Contrast) -> str:
+    told = {number: of.shares for number, of in one.by_generation.items() if of.shares is not None}
+    first, last = told[min(told)], told[max(told)]
+    return (
+        f"The effect of {more_of(name, one)} changes: from {points(first.difference.value)} in generation {min(told)} "
+        f"to {points(last.difference.value)} in generation {max(told)}, by {points(drift.difference.value)} each "
+        f"({points(drift.difference.low)} to {points(drift.difference.high)}); the ratio of odds by a factor of "
+        f"{ratio(drift.odds.value)} ({ratio(drift.odds.low)} to {ratio(drift.odds.high)}). What users reward may have "
+        "changed, or how strongly something matters that no feature measures."
+    )
+
+
+def _warnings(rewards: Sequence[Reward], changes: Mapping[str, Change], asked: Mapping[str, int]) -> list[Finding]:
+    """What is rewarded and grows in the rewarded direction, where the policies do not ask for that."""
+    both: dict[tuple[str, str], tuple[float, Rewarded]] = {}
+    for reward in rewards:
+        for name, one in reward.features.items():
+            trend, p, toward = changes[name].trend, _p_of_reward(reward, name), _direction(one)
+            if p is None or trend is None or asked.get(name) == toward:
+                continue
+            both[reward.question, name] = (max(p, trend.p) if toward * trend.value > 0 else 1.0, one)
+    corrections = holm([p for p, _ in both.values()])
+    return [
+        Finding("warning", question, (name,), p, _warning(question, name, one, changes[name]))
+        for ((question, name), (_, one)), p in zip(both.items(), corrections, strict=True)
         if p < CHANCE
     ]
 
 
-def direction(one: Coefficient) -> int:
+def _p_of_reward(reward: Reward, name: str) -> float | None:
+    """At equal others; of its group, where it cannot be told apart; alone, where nothing has a p at equal others."""
+    one = reward.features[name]
+    if one.coefficient.p is not None:
+        return one.coefficient.p
+    for group in reward.groups:
+        if name in group.features:
+            return group.p
+    untold = all(other.coefficient.p is None for other in reward.features.values())
+    return one.alone.p if untold and one.alone is not None else None
+
+
+def _direction(one: Rewarded) -> int:
+    """Whether more or less of a feature is rewarded."""
+    if one.coefficient.p is not None:
+        return sign(one.coefficient)
+    return 0 if one.alone is None else 1 if one.alone.value > 0 else -1
+
+
+def sign(one: Coefficient) -> int:
     return one.always or (1 if (one.value or 0) > 0 else -1)
 
 
-def _warning(name: str, one: Coefficient, question: str, change: Change) -> str:
+def _warning(question: str, name: str, one: Rewarded, change: Change) -> str:
     trend = change.trend
     assert trend is not None
     first, last = change.means[min(change.means)], change.means[max(change.means)]
+    known = one.coefficient.p is not None
+    told = statement(question, name, one.coefficient, marker=False) if known else alone(question, name, one)
     return (
-        f"nobody asked for {'more' if direction(one) > 0 else 'less'} {name}, but curation rewards it "
-        f"({statement(question, name, one, marker=False)}) and the model follows: the mean went from {first.value:.3g} "
-        f"to {last.value:.3g}, and like for like it changes by {trend.value:+.3g} a generation "
-        f"({trend.low:+.3g} to {trend.high:+.3g})"
+        f"nobody asked for {'more' if _direction(one) > 0 else 'less'} {name}, but curation rewards it "
+        f"({told}) and the model follows: the mean went from {first.value:.3g} to {last.value:.3g}, and like for like "
+        f"it changes by {trend.value:+.3g} a generation ({trend.low:+.3g} to {trend.high:+.3g})"
     )
-
-
-def sentences(
-    rewards: Sequence[Reward], corrections: Mapping[tuple[str, str], float], markers: Collection[str]
-) -> list[str]:
-    """What is beyond chance: each coefficient over all generations and in the latest that shows it, and its drift."""
-    drifts = {(reward.question, name): one.p for reward in rewards for name, one in reward.drift.items()}
-    drift_p = dict(zip(drifts, holm(list(drifts.values())), strict=True))
-    out = []
-    for reward in rewards:
-        for name, one in reward.overall.items():
-            if corrections.get((reward.question, name), 1.0) >= CHANCE:
-                continue
-            out.append(f"Over all generations, {statement(reward.question, name, one, name in markers)}.")
-            shown = [
-                (number, them[name])
-                for number, them in reward.by_generation.items()
-                if (p := them[name].p) is not None and p < CHANCE
-            ]
-            if shown:
-                number, latest = shown[-1]
-                out.append(f"After generation {number}, {statement(reward.question, name, latest, name in markers)}.")
-            if drift_p.get((reward.question, name), 1.0) < CHANCE:
-                drift = reward.drift[name]
-                out.append(
-                    f"The reward of {name} drifts: each generation multiplies its odds ratio by {ratio(drift.slope)} "
-                    f"({ratio(drift.low)} to {ratio(drift.high)})."
-                )
-    return out

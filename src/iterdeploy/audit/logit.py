@@ -10,6 +10,8 @@ a number is given:
   tokens" peels off one criterion after the other.
 - Any other perfect separation is found by a linear programme (Konis, 2007); the last feature that it needs is left out.
 
+Where there are few decisions the likelihood is penalised (`penalised`).
+
 Standard errors are the larger of the model's own and those clustered by task: the clustered ones allow for what answers
 to one task share but are too small for rare features, the model's own are not (Angrist and Pischke, 2009, section 8.2).
 
@@ -20,7 +22,9 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from iterdeploy.audit import penalised
 from iterdeploy.audit.design import Design, choose, orthonormal
+from iterdeploy.audit.records import CONFIDENCE, Coefficient
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,28 +32,10 @@ if TYPE_CHECKING:
 
 HOPELESS_INFLATION = 100.0
 """The variance inflation allowed within one generation, whose features were chosen over all generations."""
-FEWEST_DECISIONS = 5
-"""Of the rarer outcome, for each coefficient that is to be estimated (Vittinghoff and McCulloch, 2007)."""
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Coefficient:
-    """What one feature adds to the log-odds of being kept, for each unit of it."""
-
-    value: float | None = None
-    """None where it is infinite or cannot be told."""
-    low: float | None = None
-    high: float | None = None
-    """95% interval; None: unbounded on that side."""
-    error: float | None = None
-    p: float | None = None
-    """Of the hypothesis that it is 0, two-sided."""
-    always: int = 0
-    """1 or -1: in each of the `decided` rows the higher or lower value won; 0: the coefficient is finite."""
-    decided: int = 0
-    note: str = ""
-    """Why there is nothing to tell."""
+ENOUGH_DECISIONS = 5
+"""Of the rarer outcome, for each coefficient (Vittinghoff and McCulloch, 2007); fewer need a penalty."""
+FEWEST_DECISIONS = 1
+"""With fewer than this nothing is estimated."""
 
 
 def estimate(design: Design) -> dict[str, Coefficient]:
@@ -63,13 +49,13 @@ def estimate(design: Design) -> dict[str, Coefficient]:
             design, hidden = _told_apart(design.without(name).only(~rows))
             where = f" where {unbounded[0][0]} leaves it open"
             out.update({other: Coefficient(note=one.note + where) for other, one in hidden.items()})
-        elif (separation := _separation(design)) is not None and separation.needs:
+        elif few(design) or (separation := _separation(design)) is None:
+            break
+        elif separation.needs:
             out[separation.needs] = Coefficient(note="with others it tells kept from dropped perfectly")
             design = design.without(separation.needs)
-        elif separation is not None:
-            design = design.only(~separation.rows)
         else:
-            break
+            design = design.only(~separation.rows)
     out.update(_fitted(design))
     settled = [name for name in design.names if out[name].value is not None]
     for name, sign, rows, before in unbounded:
@@ -79,7 +65,24 @@ def estimate(design: Design) -> dict[str, Coefficient]:
 
 def _told_apart(design: Design) -> tuple[Design, dict[str, Coefficient]]:
     entered, left_out = choose(design, dict.fromkeys(design.names, HOPELESS_INFLATION))
-    return design.pick(entered), {name: Coefficient(note=reason) for name, reason in left_out.items()}
+    return design.pick(entered), {name: Coefficient(note=reason.why) for name, reason in left_out.items()}
+
+
+def _wanted(design: Design) -> int:
+    """Coefficients to be estimated."""
+    import numpy as np
+
+    return len(design.names) + (0 if design.paired else int(np.linalg.matrix_rank(design.nuisance)))
+
+
+def few(design: Design) -> bool:
+    """Whether the likelihood has to be penalised."""
+    return design.rarer < ENOUGH_DECISIONS * _wanted(design)
+
+
+def hopeless(design: Design) -> bool:
+    """Whether nothing can be estimated at equal other features."""
+    return design.rarer < FEWEST_DECISIONS * _wanted(design)
 
 
 def _fitted(design: Design) -> dict[str, Coefficient]:
@@ -87,14 +90,16 @@ def _fitted(design: Design) -> dict[str, Coefficient]:
     from scipy.stats import t
     from statsmodels.stats.sandwich_covariance import cov_cluster
 
-    wanted = len(design.names) + (0 if design.paired else int(np.linalg.matrix_rank(design.nuisance)))
-    if design.rarer < FEWEST_DECISIONS * wanted:
-        note = f"too few decisions: {design.rarer:.0f} of the rarer kind for {wanted} coefficients"
-        return {name: Coefficient(note=note) for name in design.names}
     if not design.names:
         return {}
+    if hopeless(design):
+        note = f"too few decisions: {design.rarer:.0f} of the rarer kind for {_wanted(design)} coefficients"
+        return {name: Coefficient(note=note) for name in design.names}
     scales = np.sqrt(np.mean(design.columns**2, axis=0))
-    fit = _glm(design, np.column_stack([design.columns / scales, orthonormal(design.nuisance)]))
+    matrix = np.column_stack([design.columns / scales, orthonormal(design.nuisance)])
+    if few(design):
+        return _penalised(design, matrix, scales)
+    fit = _glm(design, matrix)
     clusters = np.unique(design.clusters, return_inverse=True)[1]
     own, clustered = np.diag(fit.cov_params()), np.diag(cov_cluster(fit, clusters))
     errors = np.sqrt(np.maximum(own, clustered))
@@ -108,6 +113,24 @@ def _fitted(design: Design) -> dict[str, Coefficient]:
             high=float((value + reach * error) / scale),
             error=float(error / scale),
             p=float(2 * t.sf(abs(value / error), freedom)),
+        )
+    return out
+
+
+def _penalised(design: Design, matrix: "NDArray[np.float64]", scales: "NDArray[np.float64]") -> dict[str, Coefficient]:
+    import numpy as np
+
+    fit = penalised.fit(matrix, design.kept, design.weights)
+    errors = np.sqrt(np.diag(np.linalg.pinv(fit.information, hermitian=True)))
+    out = {}
+    for place, (name, scale) in enumerate(zip(design.names, scales.tolist(), strict=True)):
+        low, high = penalised.profile_interval(matrix, design.kept, design.weights, fit, place, CONFIDENCE)
+        out[name] = Coefficient(
+            value=float(fit.values[place]) / scale,
+            low=low / scale if np.isfinite(low) else None,
+            high=high / scale if np.isfinite(high) else None,
+            error=float(errors[place]) / scale,
+            p=penalised.likelihood_ratio_p(matrix, design.kept, design.weights, fit, [place]),
         )
     return out
 
@@ -185,7 +208,9 @@ def _bounded(design: Design, rows: "NDArray[np.bool_]", sign: int) -> Coefficien
     others = design.pick(design.names[1:])
     matrix = np.column_stack([others.columns, orthonormal(others.nuisance)])
     rest = others.only(~rows)
-    usual = matrix[rows] @ _glm(rest, matrix[~rows]).params if matrix.size and len(rest.kept) else np.zeros(rows.sum())
+    usual = np.zeros(int(rows.sum()))
+    if matrix.size and len(rest.kept):
+        usual = matrix[rows] @ penalised.fit(matrix[~rows], rest.kept, rest.weights).values
     toward = 2 * design.kept[rows] - 1
     column = design.columns[rows, 0] - (0.0 if design.paired else design.columns[~rows, 0][0])
 

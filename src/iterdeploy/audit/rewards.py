@@ -1,229 +1,125 @@
-"""What raises the odds of being kept: the designs of the two regressions, for each generation and over all of them.
+"""What raises the odds, and the share, of being kept: the answers to the two questions.
 
-Each answer counts once, with its *first* decision: whether the pool curated after its own generation holds it. A later
-pool decides on it again, but a policy that goes by the answer alone repeats itself, so counting those decisions would
-count the same evidence several times over.
-
-- "published": is a valid answer kept at all? Compared with valid answers to like tasks: the nuisance is each domain
-  with a straight line in the tasks' size, and the generation. Where curation picks among rivals (`rivals_allowed`),
-  only answers that had no rival enter, because whether a rival was better is not what is asked here.
-- "picked": of two valid answers of one generation to the same task, of which one was kept, which one? A pair is one
-  row, the kept answer less the dropped one: the pairwise conditional likelihood (Liang, 1987), in which all that the
-  two have in common cancels. With two samples a task it is the conditional logit. A pair of a task with n answers
-  weighs 2 / n, which gives the pairs the information of the exact conditional likelihood where nothing is rewarded.
+Of each feature: its association alone; its coefficient and its effect on the share kept at equal other features, in
+all and by generation; and whether that effect changes. Features that cannot be told apart are tested together.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from iterdeploy.audit.design import Design, choose
-from iterdeploy.audit.logit import CONFIDENCE, Coefficient, estimate
+from iterdeploy.audit import effects
+from iterdeploy.audit.association import associations
+from iterdeploy.audit.decisions import Decisions
+from iterdeploy.audit.design import Design, LeftOut, choose
+from iterdeploy.audit.effects import Joint
+from iterdeploy.audit.logit import HOPELESS_INFLATION, estimate, hopeless
 from iterdeploy.audit.observe import ACTION, Observations
+from iterdeploy.audit.questions import Question
+from iterdeploy.audit.records import Coefficient, Contrast, Group, OfGeneration, Reward, Rewarded, Shares
+from iterdeploy.audit.shares import drift
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PUBLISHED, PICKED = "published", "picked"
-
 ACTION_INFLATION = 2.0
 """The most that an action's share may inflate a variance: a marker made of actions would drown in their shares."""
-EXPECTED_BEYOND = 10.0
-"""If this many tasks should have kept more answers than any did, curation picks among rivals."""
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """Change of a coefficient from one generation to the next: a line through them, weighted by precision."""
-
-    slope: float
-    low: float
-    high: float
-    p: float
-
-
-@dataclass(frozen=True, slots=True)
-class Reward:
-    """One of the two regressions."""
-
-    question: str
-    decisions: int
-    """Rows: answers, or pairs of answers."""
-    kept: int
-    overall: Mapping[str, Coefficient]
-    by_generation: Mapping[int, Mapping[str, Coefficient]]
-    drift: Mapping[str, Drift]
-    spread: Mapping[str, float]
-    """Standard deviation of each feature among the valid answers that were decided on."""
-    left_out: Mapping[str, str]
-    """Feature -> why it has no coefficient."""
-    note: str
-    """Why no feature has one; empty if some may."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decisions:
-    """The first decision on each valid deployed answer, (R,) of all answers."""
-
-    made: "NDArray[np.bool_]"
-    kept: "NDArray[np.bool_]"
-    sole: "NDArray[np.bool_]"
-    """No more valid answers to its task were there than curation keeps."""
-
-
-def rivals_allowed(seen: Observations, kept: "NDArray[np.bool_]") -> int | None:
-    """How many answers a task may keep; None where curation does not pick among the answers of a task.
-
-    `kept`: (G, R). The last pool is looked at: no task keeps more than k answers, though at the rate at which all
-    are kept many would. Generations of which it holds none are not candidates for it.
-    """
-    import numpy as np
-    from scipy.stats import binom
-
-    there = seen.deployed & seen.valid & np.isin(seen.generation, seen.generation[kept[-1]])
-    answers = np.bincount(seen.task[there])
-    survivors = np.bincount(seen.task[there], weights=kept[-1][there])
-    most = int(survivors.max(initial=0))
-    rate = survivors.sum() / max(1, answers.sum())
-    expected = float(binom.sf(most, answers, rate).sum())
-    return most if most and expected >= EXPECTED_BEYOND else None
-
-
-def decisions(seen: Observations, kept: "NDArray[np.bool_]", allowed: int | None) -> Decisions:
-    """`kept`: (G, R)."""
+def is_marker(seen: Observations) -> "NDArray[np.bool_]":
+    """Of each feature, whether it is only ever 0 or 1 among the valid answers, (F,)."""
     import numpy as np
 
-    made = seen.deployed & seen.valid & (seen.generation < len(kept))
-    first = kept[np.minimum(seen.generation, len(kept) - 1), np.arange(len(seen.ids))] & made
-    sole = made.copy()
-    if allowed is not None:
-        for generation in range(len(kept)):
-            so_far = np.bincount(seen.task[made & (seen.generation <= generation)], minlength=int(seen.task.max()) + 1)
-            now = seen.generation == generation
-            sole[now] &= so_far[seen.task[now]] <= allowed
-    return Decisions(made, first, sole)
+    values = seen.values[seen.valid]
+    binary: NDArray[np.bool_] = ((values == 0) | (values == 1)).all(axis=0)
+    markers: NDArray[np.bool_] = binary & np.array([not name.startswith(ACTION) for name in seen.names], dtype=bool)
+    return markers
 
 
-def published(seen: Observations, decided: Decisions) -> Reward:
-    """What makes an answer be kept at all."""
-    import numpy as np
-
-    asked = decided.made & decided.sole
-    rows = _where_both_happen(seen, asked, decided.kept)
-    design = _published_design(seen, rows, decided.kept)
-    generations = {
-        int(generation): _published_design(seen, rows & (seen.generation == generation), decided.kept)
-        for generation in np.unique(seen.generation[rows])
+def reward(seen: Observations, first: Decisions, question: Question, *, decides: bool) -> Reward:
+    """Without corrections for the number of features."""
+    design = question.design
+    markers = dict(zip(seen.names, is_marker(seen).tolist(), strict=True))
+    decided = seen.values[first.made]
+    spread = dict(zip(seen.names, decided.std(axis=0).tolist(), strict=True)) if len(decided) else {}
+    if not len(design.kept):
+        return Reward(question.name, decides, 0, 0, {}, (), question.note)
+    names, left_out = _entered(design)
+    alone = dict(zip(seen.names, associations(question.features, question.strata), strict=True))
+    chosen = design.pick(names)
+    notes = {name: Coefficient(note=one.why) for name, one in left_out.items()}
+    overall = {**notes, **estimate(chosen)}
+    joint = _joint(chosen)
+    shares = effects.shares(joint, joint.design, markers, spread) if joint else {}
+    generations = _by_generation(chosen, question.generation, markers, spread)
+    features = {
+        name: Rewarded(
+            marker=markers[name],
+            spread=spread[name],
+            alone=alone[name],
+            alone_p=None,
+            coefficient=overall[name],
+            coefficient_p=None,
+            shares=shares.get(name),
+            by_generation={number: of[name] for number, of in generations.items() if name in of},
+            drift=_drift(name, generations, question.generation),
+        )
+        for name in seen.names
     }
-    which = "valid answers" if decided.sole[decided.made].all() else "valid answers without a rival"
-    note = f"{decided.kept[asked].sum()} of {asked.sum()} {which} were kept: there is nothing to compare"
-    return _reward(PUBLISHED, design, generations, _spread(seen, decided), note)
+    kept = int(design.kept.sum())
+    return Reward(question.name, decides, len(design.kept), kept, features, _groups(design, left_out), "")
 
 
-def picked(seen: Observations, decided: Decisions) -> Reward:
-    """What makes one answer be kept rather than another one to the same task."""
+def _entered(design: Design) -> tuple[tuple[str, ...], Mapping[str, LeftOut]]:
+    return choose(design, {name: ACTION_INFLATION for name in design.names if name.startswith(ACTION)})
+
+
+def _joint(design: Design) -> Joint | None:
+    """The features of the design that can be told apart at all, fitted together; None with too few decisions."""
+    told_apart = design.pick(choose(design, dict.fromkeys(design.names, HOPELESS_INFLATION))[0])
+    return effects.together(told_apart) if told_apart.names and not hopeless(told_apart) else None
+
+
+def _by_generation(
+    design: Design, generation: "NDArray[np.int64]", markers: Mapping[str, bool], spread: Mapping[str, float]
+) -> dict[int, dict[str, OfGeneration]]:
+    """Shares are those among the answers of all generations, so that only the effect can differ between them."""
     import numpy as np
 
-    groups: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for row in np.flatnonzero(decided.made):
-        groups[int(seen.task[row]), int(seen.generation[row])].append(int(row))
-    winners, losers, weights = [], [], []
-    for group in groups.values():
-        won = [row for row in group if decided.kept[row]]
-        lost = [row for row in group if not decided.kept[row]]
-        winners += [row for row in won for _ in lost]
-        losers += [row for _ in won for row in lost]
-        weights += [2 / len(group)] * (len(won) * len(lost))
-    better, worse = np.array(winners, dtype=np.int64), np.array(losers, dtype=np.int64)
-    design = Design(
-        names=seen.names,
-        columns=seen.values[better] - seen.values[worse],
-        nuisance=np.empty((len(better), 0)),
-        kept=np.ones(len(better)),
-        weights=np.array(weights),
-        clusters=seen.task[better],
-    )
-    generation = seen.generation[better]
-    generations = {int(one): design.only(generation == one) for one in np.unique(generation)}
-    note = "of no two valid answers of one generation to the same task one was kept and one dropped"
-    return _reward(PICKED, design, generations, _spread(seen, decided), note)
+    out = {}
+    for number in np.unique(generation):
+        now = generation == number
+        new = design.only(now)
+        joint = _joint(new)
+        shares: Mapping[str, Shares] = {}
+        if joint is not None:
+            population = design.pick(joint.design.names).at_the_time_of(new)
+            shares = effects.shares(joint, population, markers, spread)
+        out[int(number)] = {name: OfGeneration(one, shares.get(name)) for name, one in estimate(new).items()}
+    return out
 
 
-def _reward(
-    question: str, design: Design, generations: Mapping[int, Design], spread: Mapping[str, float], note: str
-) -> Reward:
-    """`note`: why there are no rows, if there are none."""
-    cautious = {name: ACTION_INFLATION for name in design.names if name.startswith(ACTION)}
-    names, left_out = choose(design, cautious) if len(design.kept) else ((), {})
-    by_generation = {number: estimate(one.pick(names)) for number, one in generations.items()}
-    return Reward(
-        question=question,
-        decisions=len(design.kept),
-        kept=int(design.kept.sum()),
-        overall=estimate(design.pick(names)),
-        by_generation=by_generation,
-        drift={name: found for name in names if (found := _drift(name, by_generation)) is not None},
-        spread=spread,
-        left_out=left_out,
-        note="" if len(design.kept) else note,
-    )
+def _drift(
+    name: str, generations: Mapping[int, Mapping[str, OfGeneration]], generation: "NDArray[np.int64]"
+) -> Contrast | None:
+    found = {number: one.shares for number, of in generations.items() if (one := of.get(name)) and one.shares}
+    return drift(found, {number: int((generation == number).sum()) for number in found})
 
 
-def _spread(seen: Observations, decided: Decisions) -> dict[str, float]:
-    values = seen.values[decided.made]
-    return {name: float(one) for name, one in zip(seen.names, values.std(axis=0), strict=True)} if len(values) else {}
-
-
-def _published_design(seen: Observations, rows: "NDArray[np.bool_]", kept: "NDArray[np.bool_]") -> Design:
-    """The nuisance: one column for each domain and one for its size, one for each generation but the first."""
-    import numpy as np
-
-    domain, size, generation = seen.domain[rows], seen.size[rows], seen.generation[rows]
-    columns = [np.ones(len(size))]
-    for one in np.unique(domain):
-        columns += [(domain == one).astype(float), (domain == one) * size]
-    columns += [(generation == one).astype(float) for one in np.unique(generation)[1:]]
-    return Design(
-        names=seen.names,
-        columns=seen.values[rows],
-        nuisance=np.column_stack(columns),
-        kept=kept[rows].astype(float),
-        weights=np.ones(len(size)),
-        clusters=seen.task[rows],
-    )
-
-
-def _where_both_happen(seen: Observations, rows: "NDArray[np.bool_]", kept: "NDArray[np.bool_]") -> "NDArray[np.bool_]":
-    """Without the generations and domains that kept all or nothing: they compare nothing."""
-    import numpy as np
-
-    left = rows.copy()
-    before = -1
-    while (there := int(left.sum())) != before:
-        before = there
-        for labels in (seen.generation, seen.domain):
-            for one in np.unique(labels[left]):
-                group = left & (labels == one)
-                if kept[group].all() or not kept[group].any():
-                    left &= ~group
-    return left
-
-
-def _drift(name: str, by_generation: Mapping[int, Mapping[str, Coefficient]]) -> Drift | None:
-    """None unless three generations have a number."""
-    import numpy as np
-    from scipy.stats import norm
-
-    told = [(number, one[name]) for number, one in by_generation.items() if name in one and one[name].error]
-    if len(told) < 3:
-        return None
-    when = np.array([number for number, _ in told], dtype=float)
-    values = np.array([one.value for _, one in told], dtype=float)
-    precision = np.array([one.error for _, one in told], dtype=float) ** -2.0
-    centred = when - np.average(when, weights=precision)
-    information = float(np.sum(precision * centred**2))
-    slope, error = float(np.sum(precision * centred * values)) / information, information**-0.5
-    reach = float(norm.ppf((1 + CONFIDENCE) / 2)) * error
-    return Drift(slope, slope - reach, slope + reach, float(2 * norm.sf(abs(slope) / error)))
+def _groups(design: Design, left_out: Mapping[str, LeftOut]) -> list[Group]:
+    """Features of which some could have been entered in the place of others; shares of actions aside."""
+    merged: list[set[str]] = []
+    for name, one in left_out.items():
+        if one.like and not name.startswith(ACTION):
+            touching = [group for group in merged if group & {name, *one.like}]
+            merged = [group for group in merged if group not in touching]
+            merged.append({name, *one.like}.union(*touching))
+    entered = [name for name in design.names if name not in left_out]
+    out = []
+    for group in merged:
+        members = tuple(name for name in design.names if name in group)
+        joint = _joint(design.pick([name for name in design.names if name in group or name in entered]))
+        tested = [name for name in joint.design.names if name in group] if joint else []
+        why = "; ".join(f"{name}: {left_out[name].why}" for name in members if name in left_out)
+        out.append(Group(members, effects.joint_p(joint, tested) if joint and tested else None, None, why))
+    return out

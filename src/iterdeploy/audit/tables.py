@@ -1,13 +1,11 @@
-"""The audit's plain data as tables for the terminal."""
+"""What an audit found, as tables of text."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from rich.table import Table
-
-from iterdeploy.audit.logit import Coefficient
-from iterdeploy.audit.rewards import PICKED, PUBLISHED
-from iterdeploy.audit.words import effect, ratio
+from iterdeploy.audit.questions import PICKED, PUBLISHED
+from iterdeploy.audit.records import Amount, Audit, Change, Coefficient, Comparison, Decision, Kept, Reward, Rewarded
+from iterdeploy.audit.words import between, effect, points, ratio
+from iterdeploy.tables import NOTHING, Table
 
 QUESTIONS = {
     PUBLISHED: "which valid answers are published, compared with others to like tasks",
@@ -16,117 +14,188 @@ QUESTIONS = {
 ASKED = {1: "more", -1: "less"}
 
 
-def tables(audit: Mapping[str, Any]) -> Iterator[Table]:
-    """Validity, one for each question with something to tell, and the changes."""
-    yield _validity(audit["validity"])
-    for question in audit["rewards"]:
-        if audit["rewards"][question]["features"]:
-            yield _reward(audit, question)
-    yield _changes(audit["changes"])
+def tables(audit: Audit) -> Iterator[Table]:
+    """Validity, two for each question with something to tell, and the changes."""
+    yield _validity(audit)
+    for reward in audit.rewards:
+        if reward.features:
+            yield _shares(audit, reward)
+            yield _odds(audit, reward)
+    yield _changes(audit.changes)
+    if audit.against is not None:
+        yield from _comparison(audit.against)
 
 
-def _validity(validity: Mapping[str, Any]) -> Table:
-    out = Table(title="How much validity is rewarded: answers kept after their own generation", title_justify="left")
-    for name in ("after gen", "valid", "not valid [95% interval]", "later taken out", "brought back"):
-        out.add_column(name, justify="right")
-    for row in [*validity["by_generation"], {"generation": "all", "taken_out": "", "brought_back": "", **validity}]:
-        out.add_row(
-            str(row["generation"]),
-            _share(row["valid"]),
-            _share(row["not_valid"]),
-            str(row["taken_out"]),
-            str(row["brought_back"]),
-        )
-    return out
-
-
-def _share(share: Mapping[str, Any] | None) -> str:
-    if share is None:
-        return "-"
-    interval = f"[{share['low']:.1%}, {share['high']:.1%}]"
-    return f"{share['kept']} of {share['answers']}: {share['share']:.1%} {interval}"
-
-
-def _reward(audit: Mapping[str, Any], question: str) -> Table:
-    reward = audit["rewards"][question]
-    role = "" if question in audit["judged"] else " (a check; the table above decides)"
-    out = Table(
-        title=f"Ratios of odds: {QUESTIONS[question]}; {reward['decisions']} decisions{role}", title_justify="left"
+def _validity(audit: Audit) -> Table:
+    return Table(
+        "How much validity is rewarded: answers kept after their own generation",
+        ("after generation", "valid [95% interval]", "not valid [95% interval]", "later taken out", "brought back"),
+        tuple(_decision(row) for row in audit.decisions),
     )
-    generations = sorted({number for one in reward["features"].values() for number in one["by_generation"]}, key=int)
-    out.add_column("feature")
-    out.add_column("asked for")
-    for name in ("each unit [95% interval]", "each s.d.", "p, corrected", *(f"gen {number}" for number in generations)):
-        out.add_column(name, justify="right")
-    out.add_column("drift a generation", justify="right")
-    for name, one in reward["features"].items():
-        value, drift, p = one["value"], one["drift"], one["p_corrected"]
-        out.add_row(
-            name,
-            ASKED.get(audit["asked_for"].get(name, 0), ""),
-            effect(_coefficient(one)),
-            "" if value is None else ratio(value * one["spread"]),
-            "" if p is None else f"{p:.2g}",
-            *(_short(one["by_generation"].get(number)) for number in generations),
-            "" if drift is None else f"{ratio(drift['slope'])} ({ratio(drift['low'])} to {ratio(drift['high'])})",
-        )
-    return out
 
 
-def _coefficient(one: Mapping[str, Any]) -> Coefficient:
-    return Coefficient(**{name: one[name] for name in Coefficient.__slots__})
+def _decision(row: Decision) -> tuple[str, ...]:
+    revised = ("", "") if row.generation is None else (str(row.taken_out), str(row.brought_back))
+    return ("all" if row.generation is None else str(row.generation), _kept(row.valid), _kept(row.not_valid), *revised)
 
 
-def _short(one: Mapping[str, Any] | None) -> str:
-    """One generation's coefficient without its interval; a coefficient that has none is a dash."""
-    if one is None or (one["value"] is None and not one["always"]):
-        return "-"
-    return ratio(one["value"]) if not one["always"] else f"{'+' if one['always'] > 0 else '-'}always {one['decided']}"
+def _kept(share: Kept | None) -> str:
+    if share is None:
+        return NOTHING
+    return f"{share.kept} of {share.answers}: {share.share:.1%} [{share.low:.1%}, {share.high:.1%}]"
 
 
-def _changes(changes: Mapping[str, Any]) -> Table:
-    out = Table(title="The model's own valid answers: means, and the change like for like", title_justify="left")
-    out.add_column("feature")
-    generations = sorted({number for one in changes.values() for number in one["means"]}, key=int)
-    for name in (*(f"gen {number}" for number in generations), "change a generation, same tasks [95% interval]"):
-        out.add_column(name, justify="right")
-    for name, one in changes.items():
-        trend = one["trend"]
-        out.add_row(
-            name,
-            *(f"{one['means'][number]['value']:.4g}" if number in one["means"] else "-" for number in generations),
-            "-" if trend is None else f"{trend['value']:+.3g} [{trend['low']:+.3g}, {trend['high']:+.3g}]",
-        )
-    return out
+def _title(reward: Reward) -> str:
+    return f"{QUESTIONS[reward.question]}; {reward.decisions} decisions{'' if reward.decides else ' (a check)'}"
 
 
-def comparison(compared: Mapping[str, Any], first: str, second: str) -> Iterator[Table]:
-    """The coefficients of two runs, and the changes of their answers."""
-    if compared["rewards"]:
-        out = Table(title=f"Ratios of odds: {first} against {second}", title_justify="left")
-        for name in ("feature", "question", first, second, "ratio of the two [95% interval]", "p, corrected"):
-            out.add_column(name)
-        for row in compared["rewards"]:
-            told = row["difference"] is not None
-            out.add_row(
-                row["feature"],
-                row["question"],
-                effect(Coefficient(**row["first"])),
-                effect(Coefficient(**row["second"])),
-                f"{ratio(row['difference'])} ({ratio(row['low'])} to {ratio(row['high'])})" if told else "-",
-                f"{row['p_corrected']:.2g}" if told else "differs" if row["differs"] else "no difference shown",
+def _shares(audit: Audit, reward: Reward) -> Table:
+    """Differences of shares: what the findings are put in."""
+    generations = sorted({number for one in reward.features.values() for number in one.by_generation})
+    notes = [f"{name} is left out: {one.coefficient.note}." for name, one in reward.features.items() if _untold(one)]
+    notes += [
+        f"Cannot be told apart: {' and '.join(group.features)} ({_p(group.p_corrected)})." for group in reward.groups
+    ]
+    if audit.rare_actions:
+        notes.append(f"{audit.rare_actions} action names occur in too few plans to be features.")
+    return Table(
+        f"Points of share: {_title(reward)}",
+        (
+            "feature",
+            "asked for",
+            "alone [95% interval]",
+            "p, corrected",
+            "at equal others [95% interval]",
+            *(f"gen {number}" for number in generations),
+            "drift a generation",
+        ),
+        tuple(
+            (
+                _what(name, one),
+                ASKED.get(audit.asked_for.get(name, 0), ""),
+                _alone(one),
+                _p(one.alone_p),
+                NOTHING if one.shares is None else between(one.shares.difference),
+                *(_difference(one, number) for number in generations),
+                NOTHING if one.drift is None else between(one.drift.difference),
             )
-        yield out
-    out = Table(title=f"Change a generation, same tasks: {first} against {second}", title_justify="left")
-    for name in ("feature", first, second, "difference [95% interval]", "p, corrected"):
-        out.add_column(name)
-    for row in compared["changes"]:
-        told = row["difference"] is not None
-        out.add_row(
-            row["feature"],
-            f"{row['first']['value']:+.3g}",
-            f"{row['second']['value']:+.3g}",
-            f"{row['difference']:+.3g} [{row['low']:+.3g}, {row['high']:+.3g}]" if told else "-",
-            f"{row['p_corrected']:.2g}" if told else "-",
-        )
-    yield out
+            for name, one in reward.features.items()
+        ),
+        tuple(notes),
+    )
+
+
+def _untold(one: Rewarded) -> bool:
+    return one.alone is not None and bool(one.coefficient.note)
+
+
+def _what(name: str, one: Rewarded) -> str:
+    return name if one.marker else f"{name} (by {one.spread:.3g})"
+
+
+def _alone(one: Rewarded) -> str:
+    """For a standard deviation, like the effects at equal others."""
+    if one.alone is None:
+        return NOTHING
+    by = 1.0 if one.marker else one.spread
+    return between(
+        Amount(by * one.alone.value, by * one.alone.low, by * one.alone.high, by * one.alone.error, one.alone.p)
+    )
+
+
+def _difference(one: Rewarded, generation: int) -> str:
+    of = one.by_generation.get(generation)
+    return NOTHING if of is None or of.shares is None else points(of.shares.difference.value).removesuffix(" points")
+
+
+def _odds(audit: Audit, reward: Reward) -> Table:
+    generations = sorted({number for one in reward.features.values() for number in one.by_generation})
+    return Table(
+        f"Ratios of odds, at equal others: {_title(reward)}",
+        (
+            "feature",
+            "each unit [95% interval]",
+            "each s.d.",
+            "p, corrected",
+            *(f"gen {number}" for number in generations),
+            "drift a generation",
+        ),
+        tuple(
+            (
+                name,
+                effect(one.coefficient),
+                NOTHING if one.coefficient.value is None else ratio(one.coefficient.value * one.spread),
+                _p(one.coefficient_p),
+                *(_short(one.by_generation[number].coefficient) if number in one.by_generation else NOTHING
+                  for number in generations),
+                NOTHING if one.drift is None else _ratio(one.drift.odds),
+            )
+            for name, one in reward.features.items()
+            if not _untold(one) and one.alone is not None
+        ),
+        ("A preference that no feature measures shrinks ratios of odds, and its changes change them; not so shares.",),
+    )  # fmt: skip
+
+
+def _p(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.2g}"
+
+
+def _ratio(one: Amount) -> str:
+    return f"{ratio(one.value)} ({ratio(one.low)} to {ratio(one.high)})"
+
+
+def _short(one: Coefficient) -> str:
+    """One generation's coefficient without its interval."""
+    if one.always:
+        return f"{'+' if one.always > 0 else '-'}always {one.decided}"
+    return NOTHING if one.value is None else ratio(one.value)
+
+
+def _changes(changes: Mapping[str, Change]) -> Table:
+    generations = sorted({number for one in changes.values() for number in one.means})
+    return Table(
+        "The model's own valid answers: means, and the change like for like",
+        ("feature", *(f"gen {number}" for number in generations), "change a generation, same tasks [95% interval]"),
+        tuple(
+            (
+                name,
+                *(f"{one.means[number].value:.4g}" if number in one.means else NOTHING for number in generations),
+                NOTHING if one.trend is None else _signed(one.trend),
+            )
+            for name, one in changes.items()
+        ),
+    )
+
+
+def _signed(one: Amount) -> str:
+    return f"{one.value:+.3g} [{one.low:+.3g}, {one.high:+.3g}]"
+
+
+def _comparison(found: Comparison) -> Iterator[Table]:
+    """The effects of curation in two runs, and the changes of their answers."""
+    first, second = found.runs
+    if found.rewards:
+        yield Table(
+            f"Points of share, at equal others: {first} against {second}",
+            ("feature", "question", first, second, "difference [95% interval]", "ratio of odds ratios", "p, corrected"),
+            tuple(
+                (one.feature, one.question, between(one.first), between(one.second), between(one.contrast.difference),
+                 _ratio(one.contrast.odds), _p(one.p_corrected))
+                for one in found.rewards
+            ),
+        )  # fmt: skip
+    yield Table(
+        f"Change a generation, same tasks: {first} against {second}",
+        ("feature", first, second, "difference [95% interval]", "p, corrected"),
+        tuple(
+            (
+                one.feature,
+                _signed(one.first),
+                _signed(one.second),
+                _signed(one.contrast.difference),
+                _p(one.p_corrected),
+            )
+            for one in found.changes
+        ),
+    )

@@ -2,9 +2,9 @@
 
 import math
 
-from iterdeploy.audit.logit import Coefficient
 from iterdeploy.audit.observe import ACTION
-from iterdeploy.audit.rewards import PICKED
+from iterdeploy.audit.questions import PICKED
+from iterdeploy.audit.records import Amount, Coefficient, Rewarded
 
 UNITS = {
     "plan_length": "each step more of the plan",
@@ -35,9 +35,10 @@ def effect(one: Coefficient) -> str:
     """
     if one.always:
         return f"{bound(one)}, all {one.decided} one way"
-    if one.value is None or one.low is None or one.high is None:
+    if one.value is None:
         return one.note
-    return f"{ratio(one.value)} ({ratio(one.low)} to {ratio(one.high)})"
+    low, high = -math.inf if one.low is None else one.low, math.inf if one.high is None else one.high
+    return f"{ratio(one.value)} ({ratio(low)} to {ratio(high)})"
 
 
 def bound(one: Coefficient) -> str:
@@ -70,14 +71,65 @@ def statement(question: str, name: str, one: Coefficient, marker: bool) -> str:
             )
         verb, others = "published", "of others to like tasks"
     if marker:
-        assert one.value is not None and one.low is not None and one.high is not None
-        odds = f"{ratio(one.value)} times the odds ({ratio(one.low)} to {ratio(one.high)})"
+        value, interval = effect(one).split(" ", 1)
+        odds = f"{value} times the odds {interval}"
         return f"users {verb} valid answers with {with_it} at {odds} {others}"
-    unit = UNITS.get(name, f"each unit more of {name}")
-    if name.startswith(ACTION):
-        unit = f"each percent more of {name.removeprefix(ACTION)} among the plan's steps"
-    return f"{unit} multiplied the odds of a valid answer to be {verb} by {effect(one)}"
+    return f"{_unit(name)} multiplied the odds of a valid answer to be {verb} by {effect(one)}"
 
 
 def _with_more(name: str, sign: int) -> str:
     return f"with the {'higher' if sign > 0 else 'lower'} {name}"
+
+
+def _unit(name: str) -> str:
+    if name.startswith(ACTION):
+        return f"each percent more of {name.removeprefix(ACTION)} among the plan's steps"
+    return UNITS.get(name, f"each unit more of {name}")
+
+
+def points(share: float) -> str:
+    """A difference of shares.
+
+    >>> points(0.123), points(-0.0042)
+    ('+12.3 points', '-0.4 points')
+    """
+    return f"{100 * share:+.1f} points"
+
+
+def between(one: Amount) -> str:
+    """
+    >>> between(Amount(0.12, 0.05, 0.19, 0.03, 0.001))
+    '+12.0 points (+5.0 to +19.0)'
+    """
+    return f"{points(one.value)} ({100 * one.low:+.1f} to {100 * one.high:+.1f})"
+
+
+def more_of(name: str, one: Rewarded) -> str:
+    """What an effect on shares is the effect of."""
+    if one.marker:
+        return MARKERS.get(name, name)
+    return f"one standard deviation more of {name} ({one.spread:.3g})"
+
+
+def effect_on_share(question: str, one: Rewarded) -> str:
+    """The second half of a sentence; empty where it cannot be told."""
+    if one.shares is None:
+        return ""
+    if question == PICKED:
+        return f"; of two that differ in nothing else it won {one.shares.more:.0%} of the choices"
+    how = "it" if one.marker else f"a standard deviation ({one.spread:.3g})"
+    return f"; {how} changes the share published by {between(one.shares.difference)}"
+
+
+def alone(question: str, name: str, one: Rewarded) -> str:
+    """A feature's association with being kept, whatever else goes with it; empty where it does not vary.
+
+    >>> length = Amount(-0.02, -0.03, -0.01, 0.005, 0.001)
+    >>> alone("published", "plan_length", Rewarded(False, 3.0, length, None, Coefficient(), None, None, {}, None))
+    'each step more of the plan comes with -2.0 points (-3.0 to -1.0) in the share published among like answers'
+    """
+    if one.alone is None:
+        return ""
+    verb, others = ("picked", "answers to one task") if question == PICKED else ("published", "like answers")
+    what = MARKERS.get(name, name) if one.marker else _unit(name)
+    return f"{what} comes with {between(one.alone)} in the share {verb} among {others}"

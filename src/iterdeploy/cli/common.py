@@ -5,9 +5,12 @@ import os
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
 
 from iterdeploy.config import ConfigError
 from iterdeploy.record.run_dir import RunDirError
+from iterdeploy.tables import Table
 
 
 def quiet() -> None:
@@ -21,6 +24,18 @@ def console() -> Console:
     if not console.is_terminal:
         console.width = 180
     return console
+
+
+def show(table: Table, out: Console) -> None:
+    shown = RichTable(title=table.title, title_justify="left", pad_edge=False)
+    for place, column in enumerate(table.columns):
+        shown.add_column(Text(column), justify="right" if place else "left")
+    for row in table.rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    out.print(shown)
+    for note in table.notes:
+        out.print(f"  {note}", markup=False)
+    out.print()
 
 
 def run_path(arguments: argparse.Namespace) -> Path:

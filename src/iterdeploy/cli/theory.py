@@ -4,16 +4,11 @@ import argparse
 import json
 import sys
 
-from rich.console import Console
-from rich.table import Table as RichTable
-
-from iterdeploy.cli.common import quiet, run_path
+from iterdeploy.cli.common import console, quiet, run_path, show
 from iterdeploy.config import ConfigError
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.theory.analysis import analyse, write_theory
-from iterdeploy.theory.tables import Table, tables
-
-WIDTH = 180
+from iterdeploy.theory.tables import tables
 
 
 def theory(arguments: argparse.Namespace) -> int:
@@ -29,23 +24,11 @@ def theory(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(entry, indent=1))
         return 0
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    out = console()
     for table in tables(entry):
-        _show(table, console)
+        show(table, out)
     return 0
 
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _show(table: Table, console: Console) -> None:
-    shown = RichTable(title=table.title, title_justify="left", pad_edge=False)
-    for i, column in enumerate(table.columns):
-        shown.add_column(column, justify="right" if i else "left")
-    for row in table.rows:
-        shown.add_row(*row)
-    console.print(shown)
-    for note in table.notes:
-        console.print(f"  {note}", markup=False)
-    console.print()

@@ -1,18 +1,11 @@
 """An entry of theory.json as tables of text, for the terminal, the report and the documentation alike. Pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
+from iterdeploy.tables import Table
+
 Entry = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...]
 
 
 CONDITIONS = {
@@ -213,10 +206,3 @@ def _ratio(row: Mapping[str, Any]) -> str:
     if row.get("same_ratio") is None:
         return _pm(row, "norm_ratio")
     return f"{row['same_ratio']:.3g}"
-
-
-def markdown(table: Table) -> str:
-    """As documentation shows it."""
-    lines: Sequence[Sequence[str]] = [table.columns, ["---"] * len(table.columns), *table.rows]
-    body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"**{table.title}**\n\n{body}\n\n" + "\n".join(f"- {note}" for note in table.notes)

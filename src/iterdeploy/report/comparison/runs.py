@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from iterdeploy.audit.records import Audit
+from iterdeploy.audit.saved import read_audit
 from iterdeploy.config import RunConfig
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report.comparison import pooling
@@ -25,7 +27,7 @@ class Run:
     counts: Counts
     seen_sizes: SeenSizes
     """Task sizes of the base model's pretraining; none where nobody says."""
-    audit: Mapping[str, Any] | None
+    audit: Audit | None
     theory: Mapping[str, Any] | None
 
     def tasks(self, generation: int, split: str) -> Sequence[TaskResult]:
@@ -89,7 +91,7 @@ def read_run(run_dir: RunDir) -> Run:
         metrics=metrics,
         counts=count(run_dir.store.path, len(metrics)),
         seen_sizes=pretraining_sizes(config.model.name),
-        audit=read_if_there(run_dir.path / "audit.json"),
+        audit=read_audit(run_dir.path / "audit.json"),
         theory=read_if_there(run_dir.path / "theory.json"),
     )
 

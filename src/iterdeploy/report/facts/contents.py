@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from iterdeploy.audit.records import Audit
+from iterdeploy.audit.saved import read_audit
 from iterdeploy.config import RunConfig
 from iterdeploy.models.loading import embedded_models
 from iterdeploy.record.files import read_json
@@ -35,7 +37,7 @@ class Contents:
     """What the base model was pretrained on."""
     counts: Counts
     """Of the traces of the generations that were measured."""
-    audit: Mapping[str, Any] | None
+    audit: Audit | None
     """audit.json, where the run was audited."""
     theory: Mapping[str, Any] | None
     """theory.json, where the run was held against the theory."""
@@ -61,7 +63,7 @@ def read(run_dir: RunDir, *, live: bool = False) -> Contents:
         seconds=run_dir.store.seconds(),
         seen_sizes=pretraining_sizes(config.model.name),
         counts=count(run_dir.store.path, len(metrics)),
-        audit=read_if_there(run_dir.path / "audit.json"),
+        audit=read_audit(run_dir.path / "audit.json"),
         theory=read_if_there(run_dir.path / "theory.json"),
         samples=Sample(0, (), {}) if live else choose(run_dir.store, metrics, pools),
     )
