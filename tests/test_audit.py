@@ -282,7 +282,7 @@ def test_the_comparison_within_tasks_is_the_conditional_logit() -> None:
     kept = np.random.default_rng(0).random((1, len(seen.ids))) < 0.2 + 0.5 * np.nan_to_num(seen.values[:, 2])
     kept = np.repeat(kept, GENERATIONS, axis=0)
     first = decisions(seen, kept, None)
-    found = reward(seen, first, picked(seen, first), decides=True).features
+    found = reward(seen, picked(seen, first), decides=True).features
     rows = seen.valid
     groups = seen.task[rows] * GENERATIONS + seen.generation[rows]
     fit = ConditionalLogit(kept[0][rows].astype(int), seen.values[rows], groups=groups).fit(disp=False)

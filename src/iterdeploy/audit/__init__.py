@@ -80,7 +80,7 @@ def rewarded(seen: Observations, kept: "NDArray[np.bool_]", allowed: int | None)
     """The answers to both questions, with corrected p-values. `picked` decides only where curation picks."""
     first = decisions(seen, kept, allowed)
     answers = [
-        reward(seen, first, published(seen, first), decides=True),
-        reward(seen, first, picked(seen, first), decides=allowed is not None),
+        reward(seen, published(seen, first), decides=True),
+        reward(seen, picked(seen, first), decides=allowed is not None),
     ]
     return corrected(answers)

@@ -47,7 +47,7 @@ def together(design: Design) -> Joint:
     fit = penalised.fit(matrix, design.kept, design.weights)
     level = fit.values if design.paired else _levelled(matrix, design, fit)
     expected = 1 / (1 + np.exp(-np.clip(matrix @ level, -700, 700)))
-    own = np.linalg.pinv(fit.information, hermitian=True).astype(float)
+    own = fit.covariance
     scores = matrix * (design.weights * (design.kept - expected))[:, None]
     cluster = np.unique(design.clusters, return_inverse=True)[1]
     sums = np.zeros((int(cluster.max()) + 1, matrix.shape[1]))

@@ -121,7 +121,7 @@ def _penalised(design: Design, matrix: "NDArray[np.float64]", scales: "NDArray[n
     import numpy as np
 
     fit = penalised.fit(matrix, design.kept, design.weights)
-    errors = np.sqrt(np.diag(np.linalg.pinv(fit.information, hermitian=True)))
+    errors = np.sqrt(np.diag(fit.covariance))
     out = {}
     for place, (name, scale) in enumerate(zip(design.names, scales.tolist(), strict=True)):
         low, high = penalised.profile_interval(matrix, design.kept, design.weights, fit, place, CONFIDENCE)

@@ -31,7 +31,9 @@ class Fit:
     values: "Array"
     """(K,)"""
     information: "Array"
-    """(K, K); its inverse is the model's covariance."""
+    """(K, K)"""
+    covariance: "Array"
+    """Of the values, by the model: the inverse of the information, (K, K)."""
     log_likelihood: float
     """With the penalty."""
     expected: "Array"
@@ -50,10 +52,11 @@ def fit(matrix: "Array", kept: "Array", weights: "Array", held: Collection[int] 
     now = _at(values, matrix, kept, weights)
     for _ in range(MOST_STEPS):
         scaled = matrix * np.sqrt(weights * now.expected * (1 - now.expected))[:, None]
-        leverage = np.einsum("rk,rk->r", scaled @ np.linalg.pinv(now.information, hermitian=True), scaled)
+        leverage = np.einsum("rk,rk->r", scaled @ now.covariance, scaled)
         score = matrix.T @ (weights * (kept - now.expected) + leverage * (0.5 - now.expected))
-        step = np.zeros(len(values))
-        step[free] = np.linalg.lstsq(now.information[np.ix_(free, free)], score[free])[0]
+        step = np.zeros(len(values)) if held else now.covariance @ score
+        if held:
+            step[free] = np.linalg.lstsq(now.information[np.ix_(free, free)], score[free])[0]
         step *= min(1.0, FARTHEST / max(float(abs(step).max(initial=0)), NEAR))
         while (moved := _at(now.values + step, matrix, kept, weights)).log_likelihood < now.log_likelihood - 1e-12:
             step /= 2
@@ -72,9 +75,11 @@ def _at(values: "Array", matrix: "Array", kept: "Array", weights: "Array") -> Fi
     expected = 1 / (1 + np.exp(-np.clip(matrix @ values, -700, 700)))
     spread = weights * expected * (1 - expected)
     information = matrix.T @ (matrix * spread[:, None])
-    sizes = np.linalg.eigvalsh(information)
-    penalty = 0.5 * float(np.log(sizes[sizes > TINY * sizes.max(initial=0)]).sum())
-    return Fit(values, information, penalty - float(weights @ np.logaddexp(0, -signed)), expected)
+    sizes, axes = np.linalg.eigh(information)
+    there = sizes > TINY * sizes.max(initial=0)
+    covariance = (axes[:, there] / sizes[there]) @ axes[:, there].T
+    penalty = 0.5 * float(np.log(sizes[there]).sum())
+    return Fit(values, information, covariance, penalty - float(weights @ np.logaddexp(0, -signed)), expected)
 
 
 def likelihood_ratio_p(matrix: "Array", kept: "Array", weights: "Array", full: Fit, tested: Collection[int]) -> float:
@@ -92,12 +97,11 @@ def profile_interval(
     matrix: "Array", kept: "Array", weights: "Array", full: Fit, tested: int, confidence: float
 ) -> tuple[float, float]:
     """The values of one coefficient that a likelihood-ratio test does not reject."""
-    import numpy as np
     from scipy.optimize import brentq
     from scipy.stats import chi2
 
     allowed = full.log_likelihood - float(chi2.ppf(confidence, 1)) / 2
-    error = float(np.sqrt(np.linalg.pinv(full.information, hermitian=True)[tested, tested]))
+    error = float(full.covariance[tested, tested]) ** 0.5
 
     def above(value: float) -> float:
         start = full.values.copy()

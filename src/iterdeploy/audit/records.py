@@ -91,7 +91,7 @@ class Rewarded:
     marker: bool
     """It is only ever 0 or 1."""
     spread: float
-    """Standard deviation among the valid answers that were decided on."""
+    """Standard deviation among like answers: of one stratum, or to one task."""
     alone: Amount | None
     """Difference of shares kept for a unit of it among like answers, whatever else they have; None: does not vary."""
     alone_p: float | None

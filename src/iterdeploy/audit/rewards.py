@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from iterdeploy.audit import effects
 from iterdeploy.audit.association import associations
-from iterdeploy.audit.decisions import Decisions
 from iterdeploy.audit.design import Design, LeftOut, choose
 from iterdeploy.audit.effects import Joint
 from iterdeploy.audit.logit import HOPELESS_INFLATION, estimate, hopeless
@@ -36,14 +35,13 @@ def is_marker(seen: Observations) -> "NDArray[np.bool_]":
     return markers
 
 
-def reward(seen: Observations, first: Decisions, question: Question, *, decides: bool) -> Reward:
+def reward(seen: Observations, question: Question, *, decides: bool) -> Reward:
     """Without corrections for the number of features."""
     design = question.design
     markers = dict(zip(seen.names, is_marker(seen).tolist(), strict=True))
-    decided = seen.values[first.made]
-    spread = dict(zip(seen.names, decided.std(axis=0).tolist(), strict=True)) if len(decided) else {}
     if not len(design.kept):
         return Reward(question.name, decides, 0, 0, {}, (), question.note)
+    spread = dict(zip(seen.names, question.strata.centred(question.features).std(axis=0).tolist(), strict=True))
     names, left_out = _entered(design)
     alone = dict(zip(seen.names, associations(question.features, question.strata), strict=True))
     chosen = design.pick(names)

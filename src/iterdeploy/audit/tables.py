@@ -52,7 +52,9 @@ def _title(reward: Reward) -> str:
 def _shares(audit: Audit, reward: Reward) -> Table:
     """Differences of shares: what the findings are put in."""
     generations = sorted({number for one in reward.features.values() for number in one.by_generation})
-    notes = [f"{name} is left out: {one.coefficient.note}." for name, one in reward.features.items() if _untold(one)]
+    constant = [name for name, one in reward.features.items() if one.alone is None]
+    notes = [f"{' and '.join(constant)} {'do' if len(constant) > 1 else 'does'} not vary."] if constant else []
+    notes += [f"{name} is left out: {one.coefficient.note}." for name, one in reward.features.items() if _untold(one)]
     notes += [
         f"Cannot be told apart: {' and '.join(group.features)} ({_p(group.p_corrected)})." for group in reward.groups
     ]
@@ -80,6 +82,7 @@ def _shares(audit: Audit, reward: Reward) -> Table:
                 NOTHING if one.drift is None else between(one.drift.difference),
             )
             for name, one in reward.features.items()
+            if one.alone is not None
         ),
         tuple(notes),
     )
@@ -95,8 +98,7 @@ def _what(name: str, one: Rewarded) -> str:
 
 def _alone(one: Rewarded) -> str:
     """For a standard deviation, like the effects at equal others."""
-    if one.alone is None:
-        return NOTHING
+    assert one.alone is not None
     by = 1.0 if one.marker else one.spread
     return between(
         Amount(by * one.alone.value, by * one.alone.low, by * one.alone.high, by * one.alone.error, one.alone.p)
