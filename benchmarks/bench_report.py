@@ -27,7 +27,6 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from iterdeploy.config import RunConfig, TasksConfig, ValidationConfig
-from iterdeploy.config_file import check
 from iterdeploy.metrics.coverage import as_json, measure
 from iterdeploy.pddl import Domain, Problem
 from iterdeploy.planning.domains import DOMAINS
@@ -168,7 +167,7 @@ def make_run(path: Path, count: int) -> None:
         "tasks": {"sizes": "2-20", "deployed": 1, "held_out": 1},
         "training": {"learning_rate": 5e-4},
     }
-    RunDir.open(path, check(RunConfig, values, [], "benchmark"), ["benchmark"]).close()
+    RunDir.open(path, RunConfig.model_validate(values), ["benchmark"]).close()
     tasks = [make_one_task(index) for index in range(PATTERNS)]
     patterns = [Pattern(task, index) for index, task in enumerate(tasks)]
     every = max(1, count // (GENERATIONS * SAMPLES))

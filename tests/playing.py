@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from iterdeploy.config import RunConfig, TasksConfig, ValidationConfig
-from iterdeploy.config_file import check
 from iterdeploy.curation.policies import compose, make_pool
 from iterdeploy.metrics.coverage import as_json, measure
 from iterdeploy.pddl import Domain, Problem
@@ -41,7 +40,7 @@ def config(generations: int = GENERATIONS - 1) -> RunConfig:
         "tasks": {"sizes": "4", "deployed": 2, "held_out": 2},
         "training": {"learning_rate": 5e-4},
     }
-    return check(RunConfig, values, [], "test")
+    return RunConfig.model_validate(values)
 
 
 def task(domain: str, size: int, split: Split, *, obfuscate: bool = False) -> Task:

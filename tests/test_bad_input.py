@@ -178,6 +178,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(tiny_config: Write, tm
         ("demonstrations.sizes={blocksworld = [1]}", "2 blocks"),
         ("demonstrations.sizes={}", "blocksworld, rovers, sokoban"),
         ("architecture.heads=3", "architecture"),
+        ("optimiser.epochs=1", "demonstrations.count: "),
     ],
 )
 def test_a_bad_pretraining_configuration_is_refused(tmp_path: Path, change: str, word: str) -> None:

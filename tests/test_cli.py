@@ -237,10 +237,36 @@ def test_a_run_that_is_not_there_is_refused_with_those_that_are(finished: Path, 
     assert sorted(path.name for path in finished.parent.iterdir()) == ["tiny"]
 
 
-@pytest.mark.parametrize("args", [[], ["fly"], ["run"], ["run", "smoke", "--fly"], ["traces", "x", "--status", "good"]])
-def test_a_wrong_command_line_is_exit_status_2(args: list[str]) -> None:
-    done = iterdeploy(*args)
-    assert done.returncode == 2 and "usage:" in done.stderr and "Traceback" not in done.stderr
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ([], "iterdeploy: the following arguments are required: COMMAND"),
+        (["fly"], "there is no 'fly'; there are run, resume"),
+        (["rn"], "there is no 'rn'; did you mean run?"),
+        (["tasks", "mak"], "there is no 'mak'; did you mean make?"),
+        (["run"], "iterdeploy run: the following arguments are required: CONFIG"),
+        (["run", "smoke", "--fly"], "--fly"),
+        (["run", "smoke", "--seeds", "0"], "--seeds: a whole number from 1 to 10,000, not '0'"),
+        (["run", "smoke", "--seeds", "1000000000000"], "--seeds: a whole number from 1 to 10,000"),
+        (["run", "smoke", "--seeds", "9" * 5000], "--seeds: a whole number from 1 to 10,000"),
+        (["run", "smoke", "--answer-tokens", "9" * 400], "--answer-tokens: a whole number"),
+        (["tasks", "make", "ferry", "--out", "x", "--count", "1000000000000"], "--count: a whole number from 1"),
+        (["tasks", "show", "ferry", "--size", "-3"], "--size"),
+        (["traces", "x", "--generation", "9" * 30], "--generation: a whole number from 0"),
+        (["theory", "x", "--traces", "1_0"], "--traces: a whole number from 1"),
+        (["view", "x", "--port", "99999999"], "--port: a whole number from 0 to 65,535"),
+        (["view", "x", "--port", "\x1b[31m\u202e9"], "'\\x1b[31m\\u202e9'"),
+        (["traces", "x", "--status", "good"], "there is no 'good'; there are valid, invalid"),
+    ],
+)
+def test_a_wrong_command_line_is_one_paragraph_and_exit_status_2(
+    args: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        main(args)
+    said = capsys.readouterr().err
+    assert leaving.value.code == 2 and words in said
+    assert said.count("\n") == 1 and said.endswith("--help` says more)\n")
 
 
 def test_the_installed_command_is_the_module() -> None:

@@ -1,14 +1,15 @@
 """The configuration: checked whole, refused with the file and the key, changed by overrides."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pydantic
 import pytest
 
-from iterdeploy.config import ConfigError, RunConfig, parse_sizes
-from iterdeploy.config_file import check, config_names, find_config, load_config, read_toml
+from iterdeploy.config import ConfigError, RunConfig, Section, parse_sizes
+from iterdeploy.config_file import config_names, find_config, load, load_config, read_toml
+from iterdeploy.curation.policies import compose
 from iterdeploy.pretraining.config import PretrainConfig
 from support import config_with, values_with
 
@@ -159,8 +160,8 @@ def test_values_survive_the_way_through_json_and_back() -> None:
 
 @pytest.mark.parametrize("name", config_names())
 def test_every_packaged_configuration_is_sound(name: str) -> None:
-    values: dict[str, Any] = read_toml(find_config(name))
-    check(PretrainConfig if "demonstrations" in values else RunConfig, values, [], name)
+    path = find_config(name)
+    load(PretrainConfig if "demonstrations" in read_toml(path) else RunConfig, path)
 
 
 def test_a_packaged_configuration_is_found_by_name_and_a_file_goes_first(
@@ -203,3 +204,153 @@ def test_a_file_that_extends_nothing_that_can_be_read_is_refused(text: str, word
     with pytest.raises(ConfigError) as caught:
         load_config(tmp_path / "circle.toml")
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('extends = "a\\u0000b.toml"', "no such file"),
+        ('extends = "pipe"', "pipe: cannot be read: it is not a file"),
+        ('extends = "."', "cannot be read: it is not a file"),
+        ('extends = "tiny.toml"', "does not extend this one"),
+        ('extends = "chain-0.toml"', "more than 20 files extend each other"),
+        (f"seed = {'9' * 5000}", "a number is too long"),
+        (f"seed = 0x{'f' * 5000}", "seed: a whole number of more than 64 bits"),
+        (f"seed = {2**63}", "seed: a whole number of more than 64 bits"),
+        (f"seed = {'[' * 50_000}", "brackets are too deep"),
+        (f"seed = {'[' * 100}{']' * 100}", "more than 20 deep"),
+        (f"{'a.' * 2000}a = 1", "more than 20 deep"),
+    ],
+)
+def test_a_file_that_would_crash_or_stop_its_reader_is_refused(
+    tiny_config: Write, tmp_path: Path, text: str, words: str
+) -> None:
+    path = tiny_config()
+    os.mkfifo(tmp_path / "pipe")
+    for place in range(1200):
+        (tmp_path / f"chain-{place}.toml").write_text(f'extends = "chain-{place + 1}.toml"\n')
+    path.write_text(f"{text}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert words in str(caught.value) and str(tmp_path) in str(caught.value)
+
+
+def test_an_override_replaces_a_table_and_a_file_changes_it_in_part(tiny_config: Write, tmp_path: Path) -> None:
+    tiny_config({"tasks.sizes": {"blocksworld": "2", "ferry": "3"}})
+    above = tmp_path / "above.toml"
+    above.write_text('extends = "tiny.toml"\n[tasks.sizes]\nferry = "4"\n')
+    assert load_config(above).tasks.sizes == {"blocksworld": "2", "ferry": "4"}
+    assert load_config(above, ['tasks.sizes={ferry = "5"}']).tasks.sizes == {"ferry": "5"}
+    assert load_config(above, ["tasks.sizes.ferry='6'"]).tasks.sizes == {"blocksworld": "2", "ferry": "6"}
+
+
+def test_a_byte_order_mark_is_not_part_of_the_text(tiny_config: Write) -> None:
+    path = tiny_config({"seed": 77})
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert load_config(path).seed == 77
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "training.epochs=3\nfoo=1",
+        "training.epochs=3\n[tasks]",
+        f"seed={'9' * 5000}",
+        f"seed={'[' * 50_000}",
+        f"{'a.' * 50_000}a=1",
+        f"tasks.sizes{'.a' * 50_000}=1",
+        "generations=1000000000000",
+        "tasks.deployed=1000000000000000000",
+        "tasks.held_out=1000000000000000000",
+        "sampling.samples=1000000000000000000",
+        "sampling.temperature=1e300",
+        "sampling.temperature=1e-300",
+        "sampling.max_new_tokens=1000000000000000000",
+        "training.learning_rate=1e300",
+        "training.epochs=1000000000000000000",
+        "training.steps=1000000000000000000",
+        "training.processes=1000000",
+        "training.weight_decay=1e300",
+        "training.lora_rank=1000000000000000000",
+        "model.threads=1000000",
+        "seed=-1",
+        "seed=9000000000000000000",
+        "server.address=http://a:99999999",
+        "server.address=http://a:b",
+        "server.timeout=1e300",
+        "validation.timeout=1e300",
+        f"tasks.sizes={'9' * 5000}",
+        f"curation.policies=['at_most({'9' * 500})']",
+    ],
+    ids=lambda override: str(override)[:40],
+)
+def test_an_absurd_override_is_refused_in_one_short_line_that_says_so(tiny_config: Write, override: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose(load_config(tiny_config(), [override]).curation.policies)
+    said = str(caught.value)
+    assert said.startswith(("--set ", "curation.policies: ")) and len(said) < 1000
+    assert override.partition("=")[0][:50] in said
+
+
+def test_no_key_of_a_number_takes_one_that_nobody_could_mean() -> None:
+    """Every number of both kinds of configuration is bounded above and below."""
+    for model in (RunConfig, PretrainConfig):
+        for key, kind, limits in numbers(model):
+            assert {"ge", "gt"} & limits and {"le", "lt"} & limits, f"{key} of type {kind} has no bounds"
+
+
+def numbers(model: type[Section], prefix: str = "") -> Iterator[tuple[str, object, set[str]]]:
+    """(key, type, names of its limits) of every key that is a number."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from numbers(field.annotation, f"{prefix}{name}.")
+        elif field.annotation in (int, float):
+            yield prefix + name, field.annotation, {type(limit).__name__.lower() for limit in field.metadata}
+
+
+def test_more_answers_than_can_be_held_are_refused_together(tiny_config: Write) -> None:
+    with pytest.raises(ConfigError, match=r"20,000,000,600 answers .* lower tasks\.deployed"):
+        load_config(tiny_config(), ["tasks.deployed=1000000", "sampling.samples=20000", "tasks.held_out=600"])
+
+
+def test_who_says_a_wrong_key_is_blamed_for_it(tiny_config: Write, tmp_path: Path) -> None:
+    base = tiny_config({"training.lr": 1})
+    path = tmp_path / "above.toml"
+    path.write_text('extends = "tiny.toml"\n[sampling]\nsample = 3\n')
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, ["training.epoch=3", "trainign.epochs=3", "temperature=2"])
+    said = str(caught.value)
+    assert f"{base}: training.lr: no such key" in said
+    assert f"{path}: sampling.sample: no such key; did you mean sampling.samples" in said
+    assert "--set training.epoch=3: no such key; did you mean training.epochs?" in said
+    assert "--set temperature=2: no such key; did you mean sampling.temperature?" in said
+
+
+def test_an_error_of_keys_together_names_the_overrides_that_take_part(tiny_config: Write) -> None:
+    path = tiny_config()
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, ["training.sharding=full", "seed=3"])
+    assert str(caught.value).startswith(f"{path} with --set training.sharding=full: training: ")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("training.epoch", "training.epochs"),
+        ("trainign.epochs", "training.epochs"),
+        ("epochs", "training.epochs"),
+        ("model.temperature", "sampling.temperature"),
+        ("generation", "generations"),
+        ("sampling.max_tokens", "sampling.max_new_tokens"),
+        ("tasks.deploid", "tasks.deployed"),
+    ],
+)
+def test_a_key_that_is_nearly_right_is_answered_with_the_right_one(tiny_config: Write, given: str, meant: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(tiny_config(), [f"{given}=3"])
+    assert str(caught.value) == f"--set {given}=3: no such key; did you mean {meant}?"
+
+
+def test_a_name_that_is_nearly_right_is_answered_with_the_right_one() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean quickstart\?"):
+        find_config("quikstart")

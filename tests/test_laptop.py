@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from iterdeploy.config_file import check, find_config, load_config, read_toml
+from iterdeploy.config_file import find_config, load, load_config
 from iterdeploy.models.loading import base_policy, embedded_models, model_folder
 from iterdeploy.pretraining.config import PretrainConfig
 from iterdeploy.samplers.transformers import TransformersSampler
@@ -39,7 +39,7 @@ def test_the_base_model_plans_and_is_unreliable(name: str, domain: str) -> None:
 def test_a_model_s_folder_tells_how_it_was_made(name: str) -> None:
     told = json.loads((embedded_models()[f"{name}-1m"] / "pretraining.json").read_text(encoding="utf-8"))
     path = find_config(f"pretrain-{name}")
-    config = check(PretrainConfig, read_toml(path), [], str(path))
+    config = load(PretrainConfig, path)
     assert PretrainConfig.model_validate_json(json.dumps(told["configuration"])) == config
     assert told["sizes"] == {domain: sorted(set(config.demonstrations.sizes[domain])) for domain in LAPTOP[name]}
     assert config.name == f"{name}-1m"

@@ -3,6 +3,7 @@
 import json
 import re
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -33,7 +34,7 @@ class ModelConfig(Section):
     """An embedded model by name (`iterdeploy models`), or the folder of a model in the transformers layout."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Precision of sampling; training keeps float32 weights."""
-    threads: int = Field(0, ge=0)
+    threads: int = Field(0, ge=0, le=1024)
     """PyTorch threads on the CPU; 0: the physical cores."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     trust_remote_code: bool = False
@@ -51,9 +52,9 @@ class TasksConfig(Section):
     sizes: str | dict[str, str] = "2-4"
     """Sizes of the tasks: "2-8" or "3,5,7", each equally often, or the name of a ramp, spread evenly over it; or a
     table of domain = sizes."""
-    deployed: int = Field(ge=0)
+    deployed: int = Field(ge=0, le=1_000_000)
     """Deployed tasks per generation and domain: their valid traces may train."""
-    held_out: int = Field(ge=0)
+    held_out: int = Field(ge=0, le=1_000_000)
     """Held-out tasks per domain, the same in every generation: they only measure."""
     fresh: bool = False
     """New deployed tasks in every generation; False: the same ones, as in the paper."""
@@ -116,7 +117,7 @@ class ValidationConfig(Section):
     """Who judges plans: the package's own validator, an installed VAL, or both, where disagreement is an ERROR."""
     val_path: str = ""
     """VAL's program; empty: that of the environment variable ITERDEPLOY_VAL, else the one on PATH."""
-    timeout: float = Field(60.0, gt=0)
+    timeout: float = Field(60.0, gt=0, le=1e6)
     """Seconds that VAL may take for one plan; a plan that takes longer is an ERROR."""
 
 
@@ -124,13 +125,13 @@ class SamplingConfig(Section):
     sampler: str = "transformers"
     """Where completions come from: "transformers", in this process; "vllm", a server that is started for each sampling
     phase; "openai", a running server of that protocol (for both see [server])."""
-    samples: int = Field(1, gt=0)
+    samples: int = Field(1, gt=0, le=100_000)
     """Samples per deployed task and generation."""
-    held_out_samples: int = Field(1, gt=0)
+    held_out_samples: int = Field(1, gt=0, le=100_000)
     """Samples per held-out task and generation."""
-    temperature: float = Field(1.0, gt=0)
-    max_new_tokens: int = Field(512, gt=0)
-    batch_size: int = Field(128, gt=0)
+    temperature: float = Field(1.0, ge=0.01, le=100)
+    max_new_tokens: int = Field(512, gt=0, le=10_000_000)
+    batch_size: int = Field(128, gt=0, le=1_000_000)
     """Sequences sampled together; also the unit that is written to the store at once. A server is not held up by the
     end of a batch: there, small batches only mean that less is lost when a run dies."""
     max_truncated: float = Field(0.9, ge=0, le=1)
@@ -149,11 +150,11 @@ class ServerConfig(Section):
     else: their traces are re-tokenised and have no log-probabilities."""
     key_variable: str = ""
     """For "openai": the environment variable that holds the key; empty: ITERDEPLOY_API_KEY, else OPENAI_API_KEY."""
-    concurrency: int = Field(64, gt=0)
+    concurrency: int = Field(64, gt=0, le=10_000)
     """Requests that are under way at once."""
-    timeout: float = Field(1800.0, gt=0)
+    timeout: float = Field(1800.0, gt=0, le=1e6)
     """Seconds that one answer, or for "vllm" the start of the server, may take."""
-    retries: int = Field(6, ge=0)
+    retries: int = Field(6, ge=0, le=1000)
     """Further tries of a request after a broken connection, a timeout, or status 408, 429 or 5xx."""
     python: str = ""
     """For "vllm": the interpreter that has vllm; empty: that of ITERDEPLOY_VLLM_PYTHON, else the one that runs this."""
@@ -165,6 +166,10 @@ class ServerConfig(Section):
     def _address_is_one(cls, value: str) -> str:
         if value and not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s@?#]*)?", value):
             raise ValueError('an address reads like "http://127.0.0.1:8000/v1", without a key or a password in it')
+        try:
+            _ = urlsplit(value).port
+        except ValueError:
+            raise ValueError("the port of an address is a number up to 65535") from None
         return value.rstrip("/")
 
 
@@ -183,25 +188,25 @@ class TrainingConfig(Section):
     """For REINFORCE: what is subtracted from the reward, which is 1 for a valid trace and else 0."""
     importance: Literal["clipped", "self_normalised"] = "clipped"
     """For iw_: ratios to the behaviour policy up to `importance_clip`, or divided by their mean over the pool."""
-    importance_clip: float = Field(5.0, gt=0)
+    importance_clip: float = Field(5.0, gt=0, le=1e6)
     method: Literal["full", "lora"] = "full"
-    learning_rate: float = Field(gt=0)
-    epochs: int = Field(2, gt=0)
-    steps: int = Field(0, ge=0)
+    learning_rate: float = Field(gt=0, le=10)
+    epochs: int = Field(2, gt=0, le=100_000)
+    steps: int = Field(0, ge=0, le=100_000_000)
     """Optimiser steps of every training phase, whatever the size of its pool; 0: as many as `epochs` passes take."""
-    tokens_per_batch: int = Field(4096, gt=0)
+    tokens_per_batch: int = Field(4096, gt=0, le=1_000_000_000)
     """Padded tokens of one optimiser step; a trace longer than this is a step of its own, never cut."""
-    rows_per_batch: int = Field(0, ge=0)
+    rows_per_batch: int = Field(0, ge=0, le=1_000_000)
     """Traces of one optimiser step, drawn at random; 0: as many of like length as `tokens_per_batch` holds."""
-    tokens_per_pass: int = Field(0, ge=0)
+    tokens_per_pass: int = Field(0, ge=0, le=1_000_000_000)
     """Padded tokens that a step takes through the model at once, for lack of memory: the gradient is the same.
     0: `tokens_per_batch`."""
     validation_share: float = Field(0.1, ge=0, lt=1)
     """Share of the pool that is held out of training; its loss is reported."""
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(0.0, ge=0, le=1000)
     warmup_share: float = Field(0.1, ge=0, le=1)
-    lora_rank: int = Field(16, gt=0)
-    lora_alpha: int = Field(32, gt=0)
+    lora_rank: int = Field(16, gt=0, le=65_536)
+    lora_alpha: int = Field(32, gt=0, le=1_000_000)
     lora_dropout: float = Field(0.05, ge=0, lt=1)
     bf16: bool = True
     """Mixed precision: bfloat16 products, float32 weights."""
@@ -209,9 +214,9 @@ class TrainingConfig(Section):
     """Under LoRA: precision of the base model's weights, which do not change; the adapter's are float32."""
     gradient_checkpointing: bool = False
     """Backward passes compute activations again instead of keeping them: far less memory, a third more time."""
-    checkpoint_minutes: float = Field(10.0, ge=0)
+    checkpoint_minutes: float = Field(10.0, ge=0, le=1e6)
     """Minutes between the states of training that are saved, from which an interrupted phase goes on."""
-    processes: int = Field(1, gt=0)
+    processes: int = Field(1, gt=0, le=1024)
     """Processes that train together, one per GPU, each with its share of every step."""
     sharding: Literal["none", "full"] = "none"
     """Whether each process holds the whole model (DDP), or its part of every weight, gradient and optimiser state
@@ -254,10 +259,14 @@ class TrackingConfig(Section):
     """The tracker's project, or experiment, that the run appears in."""
 
 
+MOST_ANSWERS = 10_000_000
+"""Of one generation."""
+
+
 class RunConfig(Section):
     description: str = ""
-    seed: int = 0
-    generations: int = Field(5, ge=0)
+    seed: int = Field(0, ge=0, le=10**12)
+    generations: int = Field(5, ge=0, le=10_000)
     """Generations after the base model, which is generation 0."""
     model: ModelConfig = ModelConfig()
     tasks: TasksConfig
@@ -267,6 +276,17 @@ class RunConfig(Section):
     curation: CurationConfig = CurationConfig()
     training: TrainingConfig
     tracking: TrackingConfig = TrackingConfig()
+
+    @model_validator(mode="after")
+    def _a_generation_can_be_answered(self) -> Self:
+        tasks, sampling = self.tasks, self.sampling
+        each = tasks.deployed * sampling.samples + tasks.held_out * sampling.held_out_samples
+        if (answers := len(tasks.domains) * each) > MOST_ANSWERS:
+            raise ValueError(
+                f"a generation of {answers:,} answers is more than the {MOST_ANSWERS:,} that are possible: lower "
+                "tasks.deployed, tasks.held_out or sampling.samples"
+            )
+        return self
 
     @model_validator(mode="after")
     def _objective_has_what_it_needs(self) -> Self:
@@ -296,7 +316,7 @@ def parse_sizes(text: str) -> tuple[int, ...]:
     """
     sizes: list[int] = []
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        match = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?", part)
         if match is None:
             raise ValueError(f'sizes must read like "2-8" or "3,5,7", not {text!r}')
         low, high = int(match[1]), int(match[2] or match[1])

@@ -1,9 +1,11 @@
 """Reads a configuration from a TOML file, with `key=value` overrides, and checks it whole before anything is loaded.
 
-A file may say `extends = "other.toml"`: then it is the other one, which lies beside it, with some keys changed.
-Errors are `ConfigError`s that name the file, the key and what would be accepted.
+A file may say `extends = "other.toml"`: then it is the other one, which lies beside it, with some keys changed. So a
+configuration is a pile of layers: files, and overrides on top of them. Errors are `ConfigError`s that name the layer
+that says it, the key, and what would be accepted.
 """
 
+import os
 import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
@@ -13,8 +15,18 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from iterdeploy.config import ConfigError, RunConfig, Section
+from iterdeploy.config_errors import Layer, explained
+from iterdeploy.wording import did_you_mean, short
+
+MOST_FILES = 20
+"""That extend each other."""
+DEEPEST = 20
+"""Sections within sections."""
+LARGEST_INTEGER = 2**63
+"""TOML has integers of 64 bits."""
 
 Checked = TypeVar("Checked", bound=Section)
+Values = dict[str, Any]
 
 
 def config_names() -> list[str]:
@@ -28,11 +40,11 @@ def find_config(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
-    if name_or_path in (names := config_names()):
+    names = config_names()
+    if name_or_path in names:
         return _configs() / f"{name_or_path}.toml"
-    raise ConfigError(
-        f"{name_or_path}: no such file, and no packaged configuration has that name (there are: {', '.join(names)})"
-    )
+    there = did_you_mean(name_or_path, names) or f" (there are: {', '.join(names)})"
+    raise ConfigError(f"{name_or_path}: no such file, and no packaged configuration has that name{there}")
 
 
 def _configs() -> Path:
@@ -41,31 +53,73 @@ def _configs() -> Path:
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """The checked configuration of a TOML file with overrides such as "training.epochs=3"."""
-    return check(RunConfig, read_toml(path), overrides, str(path))
+    return load(RunConfig, path, overrides)
 
 
-def read_toml(path: Path, extended_by: Sequence[Path] = ()) -> dict[str, Any]:
+def load(model: type[Checked], path: Path, overrides: Sequence[str] = ()) -> Checked:
+    """The same for a configuration of any kind."""
+    return _check(model, [*_files(path), *map(_override, overrides)])
+
+
+def read_toml(path: Path) -> Values:
     """What the file says, on top of what the file says that it extends."""
-    values = _parsed(path)
-    base = values.pop("extends", None)
-    if base is None:
-        return values
-    if not isinstance(base, str) or path in extended_by:
-        raise ConfigError(f"{path}: extends: name one other file, which does not extend this one, not {base!r}")
-    return _on_top(read_toml(path.parent / base, [*extended_by, path]), values)
+    return _merged(_files(path))
 
 
-def _on_top(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    both = dict(below)
-    for key, value in above.items():
-        under = both.get(key)
-        both[key] = _on_top(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
-    return both
-
-
-def _parsed(path: Path) -> dict[str, Any]:
+def _check(model: type[Checked], layers: Sequence[Layer]) -> Checked:
+    """The layers, the lowest first, as one checked `model`."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return model.model_validate(_merged(layers))
+    except ValidationError as error:
+        raise explained(error, model, layers) from None
+
+
+def _files(path: Path) -> list[Layer]:
+    """The file's layer on top of those of the files that it extends."""
+    found: list[Layer] = []
+    while True:
+        values = _parsed(path)
+        base = values.pop("extends", None)
+        found.insert(0, Layer(str(path), values))
+        if base is None:
+            return found
+        above, path = path, path.parent / str(base)
+        if not isinstance(base, str) or os.path.abspath(path) in [os.path.abspath(layer.origin) for layer in found]:
+            raise ConfigError(f"{above}: extends: name one other file, which does not extend this one, not {base!r}")
+        if len(found) == MOST_FILES:
+            raise ConfigError(f"{found[-1].origin}: extends: more than {MOST_FILES} files extend each other")
+
+
+def _override(text: str) -> Layer:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text}: write it as key=value, for example training.epochs=3")
+    origin = f"--set {short(text)}"
+    names = key.strip().split(".")
+    if len(names) > DEEPEST:
+        raise ConfigError(f"{origin}: no such key")
+    values: Any = _value(value.strip(), origin)
+    for name in reversed(names):
+        values = {name: values}
+    return Layer(origin, _sound(values, origin), depth=len(names) - 1, override=True)
+
+
+def _value(text: str, origin: str) -> Any:
+    """The TOML value, or the text itself where it is none: --set model.name=mine needs no quotes."""
+    try:
+        values = _toml(f"value = {text}", origin)
+    except tomllib.TOMLDecodeError:
+        return text
+    return values["value"] if len(values) == 1 else text
+
+
+def _parsed(path: Path) -> Values:
+    try:
+        if not path.exists():
+            raise ConfigError(f"{path}: cannot be read: there is no such file")
+        if not path.is_file():  # reading a pipe could wait for ever
+            raise ConfigError(f"{path}: cannot be read: it is not a file")
+        return _sound(_toml(path.read_text(encoding="utf-8-sig"), str(path)), str(path))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     except UnicodeDecodeError:
@@ -74,42 +128,43 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def check(model: type[Checked], values: dict[str, Any], overrides: Sequence[str], origin: str) -> Checked:
-    """`values` with the overrides applied, as a checked `model`; `origin` names the source in errors."""
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"--set {override}: write it as key=value, for example training.epochs=3")
-        _set(values, key.strip(), _value(text.strip()), override)
+def _toml(text: str, origin: str) -> Values:
     try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {_explain(e)}" for e in error.errors()]
-        raise ConfigError(f"{origin}: " + "; ".join(lines)) from None
-
-
-def _explain(error: Any) -> str:
-    if error["type"] == "extra_forbidden":
-        return "no such key"
-    if error["type"] == "missing":
-        return "this key is required"
-    given = error.get("input")
-    message = error["msg"].removeprefix("Value error, ")
-    return message if isinstance(given, dict) or repr(given) in message else f"{message}, not {given!r}"
-
-
-def _set(values: dict[str, Any], key: str, value: Any, override: str) -> None:
-    *sections, last = key.split(".")
-    for section in sections:
-        values = values.setdefault(section, {})
-        if not isinstance(values, dict):
-            raise ConfigError(f"--set {override}: {section} is a value, not a section")
-    values[last] = value
-
-
-def _value(text: str) -> Any:
-    """The TOML value, or the text itself where it is none: --set model.name=mine needs no quotes."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
-        return text
+        raise
+    except (ValueError, RecursionError):  # the interpreter's limits
+        raise ConfigError(f"{origin}: a number is too long, or brackets are too deep") from None
+
+
+def _sound(values: Values, origin: str) -> Values:
+    """The values, if everything that goes through them may rely on their depth and the size of their numbers."""
+    todo: list[tuple[str, object, int]] = [("", values, 0)]
+    while todo:
+        key, value, depth = todo.pop()
+        if depth > DEEPEST:
+            raise ConfigError(f"{origin}: {short(key)}: sections or lists that are more than {DEEPEST} deep")
+        if isinstance(value, int) and not -LARGEST_INTEGER <= value < LARGEST_INTEGER:
+            raise ConfigError(f"{origin}: {short(key)}: a whole number of more than 64 bits")
+        if isinstance(value, dict):
+            todo += [(f"{key}.{name}".lstrip("."), inner, depth + 1) for name, inner in value.items()]
+        elif isinstance(value, list):
+            todo += [(key, inner, depth + 1) for inner in value]
+    return values
+
+
+def _merged(layers: Sequence[Layer]) -> Values:
+    values: Values = {}
+    for layer in layers:
+        values = _on_top(values, layer.values, layer.depth)
+    return values
+
+
+def _on_top(below: Values, above: Values, depth: int) -> Values:
+    both = dict(below)
+    for key, value in above.items():
+        under = both.get(key)
+        if depth > 0 and isinstance(under, dict) and isinstance(value, dict):
+            value = _on_top(under, value, depth - 1)
+        both[key] = value
+    return both

@@ -4,28 +4,15 @@ Exit status: 0 done; 1 an invalid plan (`validate`); 2 something to mend in the 
 by itself in a named state; 130 interrupted.
 """
 
-import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from iterdeploy import __version__
-
-EXAMPLES = """examples:
-  iterdeploy run quickstart                      the demo: five generations of an embedded model, on a CPU
-  iterdeploy run my.toml --set training.epochs=3 --name longer
-  iterdeploy resume longer                       go on where it stopped, however it stopped
-  iterdeploy status longer --json                coverage, diversity, pools, verdicts, seconds
-  iterdeploy view longer                         its report from the store, while it runs
-  iterdeploy compare quickstart longer           runs and seeds side by side
-  iterdeploy audit longer                        what its curation really rewards
-  iterdeploy validate domain.pddl problem.pddl plan.txt
-"""
+from iterdeploy.cli.parser import parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
         return int(arguments.command(arguments))
     except KeyboardInterrupt:
@@ -37,193 +24,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         from iterdeploy.cli.failures import explain
         from iterdeploy.redaction import without_keys
+        from iterdeploy.wording import plain
 
         explanation = explain(error)
         if explanation is None:
             raise
-        print(f"iterdeploy: {without_keys(explanation)}", file=sys.stderr)
+        print(f"iterdeploy: {plain(without_keys(explanation))}", file=sys.stderr)
         return 2
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="iterdeploy",
-        description="Iterative deployment: a model answers tasks, a validator judges, curation keeps what users would "
-        "publish, the next model is trained on it.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"iterdeploy {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="name_of_command")
-
-    def command(name: str, summary: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        sub.set_defaults(command=_later(name, name))
-        return sub
-
-    run = command("run", "start a run, or continue it if it exists with the same configuration")
-    run.add_argument("config", metavar="CONFIG", help="a TOML file, or the name of a packaged configuration")
-    run.add_argument("--name", help="the run's name (default: the configuration's)")
-    run.add_argument(
-        "--seeds", type=int, metavar="N", help="N runs, one after another, with the seeds S, S + 1, ...: NAME-S, ..."
-    )
-    run.add_argument("--dry-run", action="store_true", help="check everything and say what would be done")
-    run.add_argument("--gpu", metavar="NAME", help="with --dry-run: estimate the hours on h100, a100, 4090, ...")
-    run.add_argument(
-        "--answer-tokens",
-        type=int,
-        metavar="N",
-        help="with --dry-run: mean length of an answer to reckon with (default: half of sampling.max_new_tokens)",
-    )
-    run.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as training.epochs=3"
-    )
-    _add_runs_dir(run)
-
-    resume = command("resume", "continue a run where it stopped, with the configuration it was started with")
-    _add_run(resume)
-    _add_runs_dir(resume)
-
-    status = command("status", "show a run's state and its generations")
-    _add_run(status)
-    _add_json(status)
-    _add_runs_dir(status)
-
-    report = command("report", "write a run's report.html")
-    _add_run(report)
-    _add_figures(report)
-    _add_runs_dir(report)
-
-    compare = command("compare", "write a page that shows runs side by side; seeds of one configuration as one")
-    compare.add_argument("runs", metavar="RUN", nargs="+", help="the runs' names")
-    compare.add_argument(
-        "--out", type=Path, metavar="FILE", help="the page (default: compare.html in the runs' folder)"
-    )
-    _add_figures(compare)
-    _add_json(compare)
-    _add_runs_dir(compare)
-
-    view = command("view", "serve a run's report from its store, while it goes on and whatever its size")
-    _add_run(view)
-    view.add_argument("--host", default="127.0.0.1", metavar="H", help="where to serve (default: to this machine only)")
-    view.add_argument("--port", type=_port, default=8765, metavar="P", help="port to serve at (default: 8765; 0: any)")
-    _add_runs_dir(view)
-
-    traces = command("traces", "print a run's traces")
-    _add_run(traces)
-    traces.add_argument("--generation", type=int, metavar="G", help="only this generation")
-    traces.add_argument(
-        "--status", choices=["valid", "invalid", "unparseable", "truncated", "error"], help="only this verdict"
-    )
-    _add_json(traces, "one JSON object a line, with prompt, text and verdict")
-    _add_runs_dir(traces)
-
-    audit = command("audit", "show what a run's curation rewards, and whether the model comes to do it")
-    _add_run(audit)
-    audit.add_argument("--against", metavar="RUN2", help="another run, to say which coefficients differ")
-    audit.add_argument("--features", type=Path, metavar="FILE", help="a Python file with features of your own")
-    _add_json(audit)
-    _add_runs_dir(audit)
-
-    theory = command("theory", "measure how much of a run's fine-tuning is REINFORCE")
-    _add_run(theory)
-    theory.add_argument("--generation", type=int, metavar="G", help="whose pool (default: the last that trained)")
-    theory.add_argument(
-        "--traces", type=int, default=300, metavar="N", help="look at about so many traces of it (default: 300)"
-    )
-    _add_json(theory, "print what was written to RUN/theory.json of this generation")
-    _add_runs_dir(theory)
-
-    validate = command("validate", "judge a plan file: exit status 0 valid, 1 invalid, 2 it could not be judged")
-    validate.add_argument("domain", metavar="DOMAIN", type=Path, help="PDDL domain file")
-    validate.add_argument("problem", metavar="PROBLEM", type=Path, help="PDDL problem file")
-    validate.add_argument("plan", metavar="PLAN", type=Path, help="plan file, one action a line")
-    _add_json(validate)
-    validate.add_argument(
-        "--oracle",
-        choices=["val", "both"],
-        help="ask an installed VAL instead, or both (VAL from ITERDEPLOY_VAL or PATH)",
-    )
-
-    tasks = command("tasks", "make or show planning tasks").add_subparsers(
-        required=True, metavar="ACTION", dest="action"
-    )
-    make = tasks.add_parser("make", help="write seeded tasks as PDDL files", description="Write seeded PDDL tasks.")
-    make.set_defaults(command=_later("tasks", "make"))
-    make.add_argument("domain", metavar="DOMAIN", help="one of the planning domains")
-    make.add_argument("--count", type=int, default=10, metavar="N")
-    make.add_argument("--seed", type=int, default=0, metavar="S")
-    make.add_argument(
-        "--size", default="2-4", metavar="A-B", help="sizes in the domain's unit, such as 2-8 or 3,5, or a ramp: easy"
-    )
-    make.add_argument("--out", type=Path, required=True, metavar="DIR")
-    show = tasks.add_parser("show", help="print one task as a model sees it", description="Print a task's prompt.")
-    show.set_defaults(command=_later("tasks", "show"))
-    show.add_argument("domain", metavar="DOMAIN", help="one of the planning domains, or a domain file")
-    show.add_argument("problem", metavar="PROBLEM", type=Path, nargs="?", help="with a domain file: a problem file")
-    show.add_argument("--size", type=int, default=4, metavar="A", help="in the domain's unit")
-    show.add_argument("--seed", type=int, default=0, metavar="S")
-    show.add_argument("--prompt", choices=["compact", "full"], default="compact", help="as tasks.prompt")
-    show.add_argument("--obfuscate", action="store_true", help="as tasks.obfuscate: under random names")
-    show.add_argument("--pddl", action="store_true", help="print the PDDL of domain and task instead")
-
-    export = command("export", "write a generation's model, or the traces, as a folder for other programs")
-    _add_run(export)
-    what = export.add_mutually_exclusive_group(required=True)
-    what.add_argument("--generation", type=int, metavar="G", help="the model of this generation")
-    what.add_argument("--traces", action="store_true", help="all traces, as JSONL and Parquet that `datasets` reads")
-    export.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder to make")
-    export.add_argument("--merge", action="store_true", help="an adapter merged into its base model: full weights")
-    export.add_argument(
-        "--base", metavar="OWNER/NAME", help="what the Hugging Face Hub calls the base model (default: its folder)"
-    )
-    export.add_argument("--push", metavar="OWNER/NAME", help="then upload it to the Hub, as a private repository")
-    _add_runs_dir(export)
-
-    pretrain = command("pretrain", "make an embedded base model from synthetic demonstrations")
-    pretrain.add_argument("config", metavar="CONFIG", help="a TOML file, or the name of a packaged configuration")
-    pretrain.add_argument("--out", type=Path, metavar="DIR", help="work folder (default: pretrained/NAME)")
-    pretrain.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as optimiser.epochs=2"
-    )
-
-    command("models", "list the embedded models")
-    return parser
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 0 to 65535")
-    return int(text)
-
-
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="the run's name")
-
-
-def _add_runs_dir(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept")
-
-
-def _add_figures(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--figures",
-        type=Path,
-        metavar="DIR",
-        help="also write every figure as SVG and PDF for a paper, 3.3 and 6.8 inches wide",
-    )
-
-
-def _add_json(parser: argparse.ArgumentParser, help_text: str = "print JSON") -> None:
-    parser.add_argument("--json", action="store_true", help=help_text)
-
-
-def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
-    """The function of `cli/MODULE.py`, imported when it is called: `--help` must answer at once."""
-
-    def call(arguments: argparse.Namespace) -> int:
-        from importlib import import_module
-
-        return int(getattr(import_module(f"iterdeploy.cli.{module}"), function)(arguments))
-
-    return call

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from iterdeploy.cli.common import quiet
-from iterdeploy.config_file import check, find_config, read_toml
+from iterdeploy.config_file import find_config, load
 
 
 def pretrain(arguments: argparse.Namespace) -> int:
@@ -12,7 +12,6 @@ def pretrain(arguments: argparse.Namespace) -> int:
     from iterdeploy.pretraining.pretrain import pretrain as make
 
     quiet()
-    path = find_config(arguments.config)
-    config = check(PretrainConfig, read_toml(path), arguments.set, str(path))
+    config = load(PretrainConfig, find_config(arguments.config), arguments.set)
     print(make(config, arguments.out or Path("pretrained") / config.name))
     return 0

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from iterdeploy.cli.common import checked_name, quiet
-from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.config import RunConfig
 from iterdeploy.config_file import find_config, load_config
 from iterdeploy.record.run_dir import RunDir
 
@@ -28,8 +28,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run_seeds(config: RunConfig, runs_dir: Path, name: str, count: int) -> int:
     """One run for each of `count` seeds, the configuration's first; called again, it goes on where it stopped."""
-    if count < 1:
-        raise ConfigError(f"--seeds: at least one run is needed, not {count}")
     seeds = range(config.seed, config.seed + count)
     ends = [go_on(config.model_copy(update={"seed": seed}), runs_dir / f"{name}-{seed}") for seed in seeds]
     names = [f"{name}-{seed}" for seed in seeds]

@@ -18,8 +18,6 @@ def make(arguments: argparse.Namespace) -> int:
     from iterdeploy.record.run_dir import RunDirError
 
     domain = _domain(arguments.domain)
-    if arguments.count < 1:
-        raise ConfigError(f"--count: at least 1, not {arguments.count}")
     files = {"domain.pddl": domain.pddl}
     width = len(str(arguments.count))
     for index, size in enumerate(_sizes(domain, arguments.size, arguments.count)):

@@ -5,15 +5,12 @@ import json
 import sys
 
 from iterdeploy.cli.common import console, quiet, run_path, show
-from iterdeploy.config import ConfigError
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.theory.analysis import analyse, write_theory
 from iterdeploy.theory.tables import tables
 
 
 def theory(arguments: argparse.Namespace) -> int:
-    if arguments.traces < 1:
-        raise ConfigError(f"--traces: at least 1, not {arguments.traces}")
     quiet()
     run_dir = RunDir.read(run_path(arguments))
     try:

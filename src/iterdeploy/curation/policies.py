@@ -124,7 +124,7 @@ def _known_feature(name: str) -> str:
 
 
 POLICY_MAKERS: dict[str, Callable[..., CurationPolicy]] = {
-    "at_most": lambda count: partial(at_most, _number(str(int(count)), 1, math.inf)),
+    "at_most": lambda count: partial(at_most, _number(str(int(count)), 1, 1_000_000)),
     "sample": lambda fraction: partial(sample, _number(fraction, 0, 1)),
     "noisy": lambda rate: partial(noisy, _number(rate, 0, 1)),
     "prefer": lambda feature, strength: partial(prefer, _known_feature(feature), _number(strength, -100, 100)),

@@ -81,8 +81,6 @@ class Plan:
 def dry_run(config: RunConfig, arguments: argparse.Namespace) -> int:
     if arguments.gpu is not None and arguments.gpu not in GPUS:
         raise ConfigError(f"--gpu: {arguments.gpu!r} is none of {', '.join(GPUS)}")
-    if arguments.answer_tokens is not None and arguments.answer_tokens < 1:
-        raise ConfigError(f"--answer-tokens: at least 1, not {arguments.answer_tokens}")
     plan = _plan(config, arguments.answer_tokens or config.sampling.max_new_tokens // 2)
     lines = _what(plan) | (_needs(plan, plan.shape) if plan.shape else {})
     if arguments.gpu is not None:

@@ -14,9 +14,9 @@ from iterdeploy.planning.domains import DOMAINS
 class DemonstrationConfig(Section):
     sizes: dict[str, Annotated[tuple[int, ...], Field(strict=False)]]
     """Domain -> the sizes of its tasks, drawn evenly; repeat a size to draw it more often."""
-    count: int = Field(gt=0)
+    count: int = Field(gt=0, le=100_000_000)
     """Demonstrations in all; the domains take turns."""
-    turns: dict[str, Annotated[int, Field(gt=0)]] = Field(default_factory=dict)
+    turns: dict[str, Annotated[int, Field(gt=0, le=1000)]] = Field(default_factory=dict)
     """Domain -> how often it has its turn before the next one has; once unless told."""
     flawed: float = Field(ge=0, lt=1)
     wasteful: float = Field(ge=0, le=1)
@@ -25,37 +25,37 @@ class DemonstrationConfig(Section):
 class ArchitectureConfig(Section):
     """A Llama of this shape, embeddings tied."""
 
-    hidden_size: int
-    layers: int
-    heads: int
-    intermediate_size: int
-    context: int = 4096
+    hidden_size: int = Field(gt=0, le=65_536)
+    layers: int = Field(gt=0, le=1000)
+    heads: int = Field(gt=0, le=1000)
+    intermediate_size: int = Field(gt=0, le=1_000_000)
+    context: int = Field(4096, gt=0, le=10_000_000)
 
 
 class OptimiserConfig(Section):
     name: Literal["adamw", "muon"] = "adamw"
     """`muon` moves the layers' matrices by Muon (Jordan et al. 2024), with steps as large as AdamW's, and the rest by
     AdamW (compared in docs/experiments.md)."""
-    learning_rate: float
-    tokens_per_batch: int
+    learning_rate: float = Field(gt=0, le=10)
+    tokens_per_batch: int = Field(gt=0, le=1_000_000_000)
     """Of one step; shared out among the domains as the demonstrations' tokens are."""
-    warmup_steps: int = 200
-    weight_decay: float = 0.05
+    warmup_steps: int = Field(200, ge=0, le=100_000_000)
+    weight_decay: float = Field(0.05, ge=0, le=1000)
     gap_share: float = Field(0.5, ge=0, le=1)
     """Share of rows whose positions have random gaps."""
-    gaps: int = 4
-    largest_gap: int = 48
-    epochs: int = 1
+    gaps: int = Field(4, ge=0, le=1000)
+    largest_gap: int = Field(48, ge=0, le=1_000_000)
+    epochs: int = Field(1, gt=0, le=100_000)
     bf16: bool = True
-    checkpoint_minutes: float = 2.0
+    checkpoint_minutes: float = Field(2.0, ge=0, le=1e6)
 
 
 class PretrainConfig(Section):
     name: str
-    seed: int = 0
+    seed: int = Field(0, ge=0, le=10**12)
     start_from: str | None = None
     """An embedded model to go on from, of the same architecture; None starts from random weights."""
-    threads: int = 0
+    threads: int = Field(0, ge=0, le=1024)
     """PyTorch threads; 0 keeps PyTorch's choice."""
     demonstrations: DemonstrationConfig
     architecture: ArchitectureConfig

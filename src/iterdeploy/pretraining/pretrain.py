@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iterdeploy.config import ConfigError
 from iterdeploy.models.loading import embedded_models
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.pretraining.config import (
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 LOG_EVERY = 50
 """Steps between lines of the log."""
+FEWEST_STEPS = 4
+"""That the schedule of learning rates can be laid over."""
 
 
 def pretrain(config: PretrainConfig, work_dir: Path) -> Path:
@@ -163,6 +166,11 @@ def _train(
         _go_on_from(embedded_models()[config.start_from], model, tokenizer)
     model.to(device)
     steps = list(_steps(config, data))
+    if len(steps) < FEWEST_STEPS:
+        raise ConfigError(
+            f"demonstrations.count: {len(steps)} steps of the optimiser are too few for a warm-up and a decline; raise "
+            "it, or lower optimiser.tokens_per_batch"
+        )
     warmup = max(2, min(how.warmup_steps, len(steps) // 2))  # the schedule divides by warmup - 1
     optimisers = _optimisers(how, model)
     schedules = [
