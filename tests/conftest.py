@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import support
+from helpers import support
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from pathlib import Path
 import pydantic
 import pytest
 
+from helpers.support import config_with, values_with
 from iterdeploy.config import ConfigError, RunConfig, Section, parse_sizes
 from iterdeploy.config_file import config_names, find_config, load, load_config, read_toml
 from iterdeploy.curation.policies import compose
 from iterdeploy.pretraining.config import PretrainConfig
-from support import config_with, values_with
 
 Write = Callable[..., Path]
 

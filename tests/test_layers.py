@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import iterdeploy
-from support import HEAVY, watched
+from helpers.support import HEAVY, watched
 
 PACKAGE = Path(iterdeploy.__file__).parent
 MODULES = {

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpers.support import TINY_ANSWERS, assert_whole, file_hashes, run_facts, untrained_model, watched, write_config
 from iterdeploy.config_file import load_config
 from iterdeploy.curation.policies import compose, make_pool
 from iterdeploy.metrics.coverage import as_json, measure
@@ -16,7 +17,6 @@ from iterdeploy.record.run_dir import RunDir
 from iterdeploy.steps.stops import check_answers
 from iterdeploy.training.trainer import read_policy
 from iterdeploy.types import Split
-from support import TINY_ANSWERS, assert_whole, file_hashes, run_facts, untrained_model, watched, write_config
 
 Cli = Callable[..., Any]
 Write = Callable[..., Path]

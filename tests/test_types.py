@@ -5,9 +5,9 @@ import hashlib
 
 import pytest
 
+from helpers.support import trace
 from iterdeploy import types
 from iterdeploy.types import Split, Status, content_hash
-from support import trace
 
 
 def test_content_hash_never_changes_and_ignores_the_order_of_keys() -> None:

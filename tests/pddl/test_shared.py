@@ -1,0 +1,61 @@
+"""Agreement with the verdict cases and the plans of the IPC 2023 learning track, where these are at hand.
+
+They are looked for in the folder that ITERDEPLOY_SHARED names, else in `shared` beside the repository.
+"""
+
+import json
+
+import pytest
+
+from helpers.support import shared
+from iterdeploy.pddl import Domain, NotSupported, Problem, Status, validate
+
+SHARED = shared()
+CASES = SHARED / "validator-cases"
+TRACK = SHARED / "ipc2023"
+REFUSED = ("micro:derived/", "micro:numeric/")
+
+needs_cases = pytest.mark.skipif(
+    not (CASES / "index.jsonl").is_file(), reason=f"no verdict cases in {CASES}: set ITERDEPLOY_SHARED"
+)
+needs_track = pytest.mark.skipif(
+    not (TRACK / "testing-easy").is_dir(), reason=f"no IPC 2023 tasks in {TRACK}: set ITERDEPLOY_SHARED"
+)
+
+
+@needs_cases
+def test_every_verdict_case_gets_its_verdict():
+    wrong = []
+    cases = [json.loads(line) for line in (CASES / "index.jsonl").read_text("utf-8").splitlines()]
+    for case in cases:
+        base = SHARED if case["domain_file"].startswith("ipc2023/") else CASES
+        domain_text = (base / case["domain_file"]).read_text("utf-8")
+        problem_text = (CASES / case["problem_file"]).read_text("utf-8")
+        plan_text = (CASES / case["plan_file"]).read_bytes().decode("utf-8")
+        try:
+            domain = Domain.parse(domain_text)
+            verdict = validate(domain, Problem.parse(problem_text, domain), plan_text)
+        except NotSupported:
+            if not case["kind"].startswith(REFUSED):
+                wrong.append(case["id"])
+            continue
+        expected = Status.VALID if case["expected"] == "valid" else Status.INVALID
+        if verdict.status is not expected or case["kind"].startswith(REFUSED):
+            wrong.append(case["id"])
+    assert len(cases) >= 273
+    assert wrong == []
+
+
+@needs_track
+def test_every_reference_plan_of_the_track_is_valid():
+    plans = sorted((TRACK / "testing-easy").glob("*/*.plan"))
+    assert len(plans) == 300
+    domains = {path.stem: Domain.parse(path.read_text("utf-8")) for path in (TRACK / "domains").glob("*.pddl")}
+    wrong = []
+    for path in plans:
+        domain = domains[path.parent.name]
+        problem = Problem.parse(path.with_suffix(".pddl").read_text("utf-8"), domain)
+        text = path.read_text("utf-8")
+        if not validate(domain, problem, text).valid or validate(domain, problem, text[: len(text) // 2] + ")").valid:
+            wrong.append(str(path))
+    assert wrong == []

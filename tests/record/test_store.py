@@ -1,0 +1,218 @@
+"""The trace store: what goes in comes out, batches are all or nothing, foreign files stay as they are."""
+
+import sqlite3
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from helpers.stores import add, task
+from helpers.support import TESTS, trace
+from iterdeploy.record.store import SCHEMA_VERSION, StoreError, TraceStore, trace_id
+from iterdeploy.types import Completion, Sampling, Split, Status, Task, Trace, Verdict
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[TraceStore]:
+    one = TraceStore(tmp_path / "traces.sqlite")
+    yield one
+    one.close()
+
+
+def as_float32(value: float) -> float:
+    return float(struct.unpack("f", struct.pack("f", value))[0])
+
+
+def test_every_field_comes_back_as_it_was(store: TraceStore, tmp_path: Path) -> None:
+    said = Completion(
+        text="<think>\nπ \x00 \U0001f600 'quoted' \"double\" \\n\n</think>",
+        prompt_token_ids=(0, 1, 65_535, 65_536, 4_294_967_295),
+        token_ids=tuple(range(150_000, 150_700)),
+        logprobs=tuple(as_float32(-i / 7 - 1e-7) for i in range(700)),
+        finish_reason="length",
+        reasoning_tokens=77,
+    )
+    verdict = Verdict(
+        Status.INVALID, "step 3 (a b): no ünïcode?", 3, (("a", "b"), ("c",), ("d", "e", "f")), None, False, "here 1.2"
+    )
+    one = Trace(
+        trace_id("t", 4, 9, "policy", said), "t", "ferry", 11, Split.HELD_OUT, 4, 9, "policy",
+        Sampling(0.7, 512, "bfloat16"), said, verdict, "somewhere",
+    )  # fmt: skip
+    other = replace(
+        trace("u", length=3), completion=replace(said, logprobs=None, prompt_token_ids=(), token_ids=(), text="")
+    )
+    tasks = {"t": Task("t", "ferry", 11, Split.HELD_OUT, "prüfe", {"a": "1", "b": ""}), "u": task("u")}
+    store.add(tasks, [one, other], {})
+    store.close()
+    again = TraceStore(tmp_path / "traces.sqlite", read_only=True)
+    assert list(again.traces()) == [other, one]
+    assert list(again.tasks()) == [tasks["t"], tasks["u"]]
+    assert list(again.tasks(["u"])) == [tasks["u"]]
+    assert again.by_ids([one.id]) == {one.id: one}
+    again.close()
+
+
+def test_a_batch_that_fails_in_the_middle_leaves_nothing(store: TraceStore) -> None:
+    add(store, trace("a"), seconds={(0, "sampling"): 1.0})
+    broken = replace(trace("c"), completion=replace(trace("c").completion, token_ids=(-1,)))
+    with pytest.raises(OverflowError):
+        add(store, trace("b"), broken, seconds={(0, "sampling"): 5.0})
+    with pytest.raises(sqlite3.IntegrityError):
+        add(store, trace("b"), trace("a"), seconds={(0, "sampling"): 5.0})
+    assert [one.task_id for one in store.traces()] == ["a"]
+    assert [one.id for one in store.tasks()] == ["a"]
+    assert store.seconds() == {0: {"sampling": 1.0}}
+    add(store, trace("b"))
+    assert [one.task_id for one in store.traces()] == ["a", "b"]
+
+
+def test_a_second_trace_under_the_same_key_is_refused(store: TraceStore) -> None:
+    first = trace("a")
+    add(store, first)
+    second = replace(first, id="another id", completion=replace(first.completion, text="other"))
+    with pytest.raises(sqlite3.IntegrityError):
+        add(store, second)
+    assert list(store.traces()) == [first]
+    add(store, trace("a", generation=1), trace("a", index=1))
+    assert store.keys(0) == {("a", 0, 0), ("a", 0, 1)} and store.keys(1) == {("a", 1, 0)}
+    assert store.keys(2) == set()
+
+
+def test_filters_and_order(store: TraceStore) -> None:
+    add(store, trace("b", generation=1), trace("b"), trace("a", index=1, status=Status.ERROR), trace("a", index=0))
+    add(store, trace("h", split=Split.HELD_OUT, generation=2, status=Status.TRUNCATED))
+    assert [one.key for one in store.traces()] == [("a", 0, 0), ("a", 0, 1), ("b", 0, 0), ("b", 1, 0), ("h", 2, 0)]
+    assert [one.key for one in store.traces(generation=0)] == [("a", 0, 0), ("a", 0, 1), ("b", 0, 0)]
+    assert [one.key for one in store.traces(up_to=1, split=Split.DEPLOYED, status=Status.VALID)] == [
+        ("a", 0, 0), ("b", 0, 0), ("b", 1, 0),
+    ]  # fmt: skip
+    assert [one.key for one in store.traces(split=Split.HELD_OUT)] == [("h", 2, 0)]
+    assert store.verdict_counts() == {0: {"error": 1, "valid": 2}, 1: {"valid": 1}, 2: {"truncated": 1}}
+
+
+def test_by_ids_keeps_the_order_asked_for_and_knows_what_is_missing(store: TraceStore) -> None:
+    traces = [trace(f"t{i}") for i in range(5)]
+    add(store, *traces)
+    wanted = [one.id for one in reversed(traces)]
+    assert list(store.by_ids(wanted)) == wanted
+    with pytest.raises(KeyError):
+        store.by_ids([traces[0].id, "missing"])
+
+
+def test_seconds_add_up_over_calls(store: TraceStore) -> None:
+    store.add_seconds({(0, "sampling"): 1.5, (1, "training"): 2.0})
+    add(store, trace("a"), seconds={(0, "sampling"): 0.25, (0, "other"): 1.0})
+    assert store.seconds() == {0: {"sampling": 1.75, "other": 1.0}, 1: {"training": 2.0}}
+
+
+WRITER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from helpers.stores import add
+from helpers.support import trace
+from iterdeploy.record.store import TraceStore
+store = TraceStore(Path(sys.argv[1]))
+for i in range(200):
+    add(store, *(trace(f"{sys.argv[3]}{i}", index=k) for k in range(3)))
+    print(i, flush=True)
+store.close()
+"""
+
+
+def test_two_writers_and_a_reader_at_once_lose_nothing_and_the_reader_sees_whole_batches(tmp_path: Path) -> None:
+    path, here = tmp_path / "traces.sqlite", str(TESTS)
+    TraceStore(path).close()
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(path), here, name], stdout=subprocess.PIPE, text=True)
+        for name in ("left", "right")
+    ]
+    for writer in writers:
+        assert writer.stdout is not None and writer.stdout.readline()
+    reader = TraceStore(path, read_only=True)
+    seen = []
+    while any(writer.poll() is None for writer in writers):
+        count = len(list(reader.traces()))
+        assert count % 3 == 0
+        seen.append(count)
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert seen == sorted(seen) and len(set(seen)) > 1
+    assert len(list(reader.traces())) == 2 * 200 * 3
+    reader.close()
+    for writer in writers:
+        assert writer.stdout is not None
+        writer.stdout.close()
+
+
+def test_a_reader_cannot_write(store: TraceStore, tmp_path: Path) -> None:
+    reader = TraceStore(tmp_path / "traces.sqlite", read_only=True)
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        add(reader, trace("a"))
+    reader.close()
+
+
+def other_version(path: Path) -> None:
+    TraceStore(path).close()
+    sql = sqlite3.connect(path)
+    sql.execute("UPDATE meta SET value = ? WHERE key = 'schema'", [str(SCHEMA_VERSION + 1)])
+    sql.commit()
+    sql.close()
+
+
+def foreign_database(path: Path) -> None:
+    sql = sqlite3.connect(path)
+    sql.execute("CREATE TABLE accounts (name TEXT)")
+    sql.commit()
+    sql.close()
+
+
+def foreign_meta(path: Path) -> None:
+    sql = sqlite3.connect(path)
+    sql.execute("CREATE TABLE meta (key TEXT, value TEXT)")
+    sql.commit()
+    sql.close()
+
+
+def text_file(path: Path) -> None:
+    path.write_text("Dear diary, " * 100)
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (other_version, f"schema version {SCHEMA_VERSION + 1}"),
+        (foreign_database, "not a trace store"),
+        (foreign_meta, "not a trace store"),
+        (text_file, "not a trace store"),
+    ],
+)
+def test_a_file_that_is_no_store_of_this_version_is_refused_and_not_touched(
+    tmp_path: Path, make: object, words: str, read_only: bool
+) -> None:
+    path = tmp_path / "traces.sqlite"
+    assert callable(make)
+    make(path)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=words) as caught:
+        TraceStore(path, read_only=read_only)
+    assert str(path) in str(caught.value)
+    assert path.read_bytes() == before
+    assert {one.name for one in tmp_path.iterdir()} <= {"traces.sqlite", "traces.sqlite-wal", "traces.sqlite-shm"}
+
+
+def test_a_store_that_is_not_there_yet_is_not_made_by_reading(tmp_path: Path) -> None:
+    path = tmp_path / "traces.sqlite"
+    with pytest.raises(StoreError, match="no trace store"):
+        TraceStore(path, read_only=True)
+    assert not path.exists()
+    path.touch()  # a process that was killed before its first transaction leaves an empty file
+    with pytest.raises(StoreError, match="no trace store"):
+        TraceStore(path, read_only=True)
+    TraceStore(path).close()
+    assert list(TraceStore(path, read_only=True).traces()) == []
