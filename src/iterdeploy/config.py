@@ -68,6 +68,9 @@ class TasksConfig(Section):
     """For kind = "pddl", instead of a share: a pattern for the problem files that are held out."""
     prompt: Literal["compact", "full"] = "compact"
     """What the model reads: the facts alone, or instructions, PDDL and a worked example (for large models)."""
+    names: Literal["own", "known"] | dict[str, str] = "own"
+    """For kind = "pddl": the file's own names in the prompt, or those that the embedded models know; a table of
+    predicate, action or constant of the file = ours says what the domain's structure leaves open."""
     obfuscate: bool = False
     """Random names for everything in the prompt, other ones for each task: no name tells what it means."""
     references: Literal["scripted", "downward", "none"] = "scripted"

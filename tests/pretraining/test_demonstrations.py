@@ -6,6 +6,7 @@ from iterdeploy.pddl import Domain, Problem, Status, validate_steps
 from iterdeploy.planning import prompts
 from iterdeploy.planning.domain import PlanningDomain
 from iterdeploy.planning.domains import DOMAINS
+from iterdeploy.planning.domains.blocksworld_reasoning import direct
 from iterdeploy.planning.rng import Rng
 from iterdeploy.pretraining.demonstrations import Mixture, demonstrate
 from iterdeploy.pretraining.pretrain import vocabulary
@@ -34,8 +35,8 @@ def test_all_domains_with_demonstrations_are_tested_here() -> None:
 @domains
 def test_the_plan_that_a_reasoning_says_is_valid(domain: PlanningDomain) -> None:
     assert domain.think is not None and domain.act is not None
-    for task, problem in tasks(domain, 12):
-        verdict = validate_steps(task, problem, domain.act(domain.think(problem)))
+    for i, (task, problem) in enumerate(tasks(domain, 12)):
+        verdict = validate_steps(task, problem, domain.act(domain.think(problem, Rng("manner", i))))
         assert verdict.status is Status.VALID, (problem.name, verdict)
 
 
@@ -44,7 +45,7 @@ def test_a_reasoning_with_any_slips_still_says_some_plan(domain: PlanningDomain)
     assert domain.think is not None and domain.act is not None
     for i, (task, problem) in enumerate(tasks(domain, 3)):
         rng = Rng("slips", i)
-        lines = domain.think(problem)
+        lines = domain.think(problem, rng)
         words = [word for line in lines for word in line] + list(problem.objects)
         for _ in range(20):
             line = rng.choice(lines)
@@ -123,13 +124,19 @@ def test_rovers_reasoning_walks_back_and_names_the_way_from_each_place() -> None
       (:goal (and (communicated_soil_data w3))))"""
     problem = Problem.parse(text, task)
     assert domain.think is not None and domain.act is not None
-    assert [" ".join(line) for line in domain.think(problem)] == [
+    thoughts = [domain.think(problem, Rng("walk", i)) for i in range(40)]
+    assert {" ".join(thought[1][2:]) for thought in thoughts} == {
+        "w1 w2 w3 back w2 back w1 w4 back w1",
+        "w1 w4 back w1 w2 w3 back w2 back w1",
+    }
+    thought = next(thought for thought in thoughts if thought[1][3] == "w2")
+    assert [" ".join(line) for line in thought] == [
         "lander general w4",
         "walk r w1 w2 w3 back w2 back w1 w4 back w1",
         "soil r way w3 w2 w1",
         "report r way w1",
     ]
-    assert domain.act(domain.think(problem)) == [
+    assert domain.act(thought) == [
         ("navigate", "r", "w1", "w2"),
         ("navigate", "r", "w2", "w3"),
         ("sample_soil", "r", "rstore", "w3"),
@@ -137,3 +144,34 @@ def test_rovers_reasoning_walks_back_and_names_the_way_from_each_place() -> None
         ("navigate", "r", "w2", "w1"),
         ("communicate_soil_data", "r", "general", "w3", "w1", "w4"),
     ]
+
+
+def test_blocksworld_practice_has_facts_in_any_order_and_goals_that_say_all_or_a_part() -> None:
+    domain = DOMAINS["blocksworld"]
+    assert domain.practice is not None
+    task = Domain.parse(domain.pddl)
+    problems = [Problem.parse(domain.practice(5, Rng("order", i), "t"), task) for i in range(300)]
+    places = [problem.init_list.index(("arm-empty",)) / (len(problem.init_list) - 1) for problem in problems]
+    assert min(places) == 0 and max(places) == 1
+    goals = [problem.goal_atoms() for problem in problems]
+    complete = sum({"on", "on-table", "clear"} == {atom[0] for atom in goal} for goal in goals)
+    stacked = sum({atom[0] for atom in goal} == {"on"} for goal in goals)
+    assert 70 < complete < 170 and 100 < stacked < 200
+    assert not any(set(goal) <= problem.init for goal, problem in zip(goals, problems, strict=True))
+
+
+def test_blocksworld_direct_reasoning_leaves_what_stands_right_and_moves_what_it_can_at_once() -> None:
+    domain = DOMAINS["blocksworld"]
+    text = """(define (problem direct) (:domain blocksworld) (:objects b1 b2 b3 b4 b5 b6)
+      (:init (arm-empty) (on-table b1) (on b2 b1) (on b3 b2) (clear b3) (on-table b4) (on b5 b4) (clear b5)
+        (on-table b6) (clear b6))
+      (:goal (and (on b2 b1) (on b5 b2) (on b3 b5) (on b6 b3))))"""
+    problem = Problem.parse(text, Domain.parse(domain.pddl))
+    said = {"\n".join(" ".join(line) for line in direct(problem, Rng("direct", i))) for i in range(60)}
+    assert "take b3 b2\ntake b5 on b2 b4\ntake b6\nmake b5 b3 b6" in {"\n".join(text.split("\n")[1:]) for text in said}
+    for text in said:
+        first, *lines = [line.split() for line in text.split("\n")]
+        assert first[0] == "stay" and {"b1", "b2", "b4"} <= set(first)
+        plan = domain.act([first, *lines])
+        assert validate_steps(Domain.parse(domain.pddl), problem, plan).valid and len(plan) in (8, 10)
+    assert len({len(domain.act(domain.think(problem, Rng("both", i)))) for i in range(40)}) > 2

@@ -41,16 +41,18 @@ class PlanningDomain:
     """(size, rng, problem name) -> PDDL text of a task that is solvable and not solved at the start."""
     solve: Callable[[Problem], list[Step]]
     """A scripted generalised policy: a valid plan, not always a shortest one."""
-    think: Callable[[Problem], Reasoning] | None = None
-    """The reasoning that a demonstration shows before its plan; None: the domain has no demonstrations."""
+    think: Callable[[Problem, Rng], Reasoning] | None = None
+    """A reasoning that a demonstration may show before its plan; None: the domain has no demonstrations."""
     act: Callable[[Reasoning], list[Step]] | None = None
-    """The plan that a reasoning says, whether or not the reasoning is right: `act(think(problem))` is a valid plan."""
+    """The plan that a reasoning says, right or wrong; `act(think(problem, rng))` is a valid plan."""
     practice: Callable[[int, Rng, str], str] | None = None
     """As `generate`, for demonstrations only; None: they show the tasks that `generate` makes."""
     marks: Sequence[str] = ()
     """Words that begin a line of a demonstration or of the short rendering: one token each in an embedded model."""
     names: Sequence[str] = ()
     """Words further on in a line: object names and whatever else a demonstration writes."""
+    rename: Callable[[Problem, Rng], Mapping[str, str]] = lambda problem, rng: {}
+    """(a task from elsewhere, rng) -> its objects' names -> names that demonstrations use; others keep theirs."""
     undo: Mapping[str, str] = field(default_factory=dict)
     """Action name -> name of the action that, with the same arguments, takes it back at once."""
     compact: Callable[[Problem], str] | None = None

@@ -1,14 +1,15 @@
 """Makes the record of a planning task: what the model reads, and all that is needed to judge an answer to it.
 
-The payload holds, as text: `domain` and `problem`, the true PDDL; with `tasks.obfuscate` also `true_names`, JSON of
-random name -> true name; and `reference_cost` where a reference planner has a plan.
+The payload holds, as text: `domain` and `problem`, the true PDDL; with `tasks.obfuscate` or `tasks.names` also
+`true_names`, JSON of shown name -> true name; and `reference_cost` where a reference planner has a plan.
 """
 
 import json
 
 from iterdeploy.config import TasksConfig
 from iterdeploy.planning import prompts
-from iterdeploy.planning.obfuscate import disguise
+from iterdeploy.planning.mapping import mapped
+from iterdeploy.planning.obfuscate import Disguise, disguise
 from iterdeploy.planning.parsed import domain_of, problem_of
 from iterdeploy.planning.references import recognise, reference_cost
 from iterdeploy.types import Split, Task, content_hash
@@ -18,14 +19,19 @@ def make_task(domain_text: str, problem_text: str, name: str, size: int, split: 
     """`name` is the domain's, as the run's records are to call it."""
     payload = {"domain": domain_text, "problem": problem_text}
     shown = (domain_text, problem_text)
-    if config.obfuscate:
-        hidden = disguise(domain_text, problem_text)
-        payload["true_names"] = json.dumps(hidden.true_names)
-        shown = (hidden.domain, hidden.problem)
+    if renamed := _renamed(domain_text, problem_text, config):
+        payload["true_names"] = json.dumps(renamed.true_names)
+        shown = (renamed.domain, renamed.problem)
     cost = reference_cost(domain_text, problem_text, config.references)
     if cost is not None:
         payload["reference_cost"] = str(cost)
     return Task(task_id(name, problem_text), name, size, split, _prompt(domain_text, shown, config), payload)
+
+
+def _renamed(domain_text: str, problem_text: str, config: TasksConfig) -> Disguise | None:
+    if config.names != "own":
+        return mapped(domain_text, problem_text, {} if config.names == "known" else config.names)
+    return disguise(domain_text, problem_text) if config.obfuscate else None
 
 
 def task_id(name: str, problem_text: str) -> str:

@@ -85,6 +85,8 @@ def _check_keys(config: TasksConfig) -> None:
     for key in NOT_ASKED:
         if getattr(config, key) != getattr(unset, key):
             raise ConfigError(f'tasks.{key}: not with tasks.kind = "pddl", where the files say which tasks there are')
+    if config.names != "own" and (config.obfuscate or config.prompt == "full"):
+        raise ConfigError("tasks.names: only for compact prompts without tasks.obfuscate")
     if config.held_out_share and config.held_out_files:
         raise ConfigError("tasks.held_out_share: give either this or tasks.held_out_files")
 

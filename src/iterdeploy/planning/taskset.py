@@ -22,8 +22,8 @@ class PlanningTasks:
     """Tasks of the configured planning domains. Raises ConfigError for what cannot be made."""
 
     def __init__(self, config: TasksConfig, seed: int, validation: ValidationConfig = BUILT_IN) -> None:
-        for key in ("domain_file", "problem_files", "held_out_share", "held_out_files"):
-            if getattr(config, key):
+        for key in ("domain_file", "problem_files", "held_out_share", "held_out_files", "names"):
+            if getattr(config, key) not in ("", 0, "own"):
                 raise ConfigError(f'tasks.{key}: only with tasks.kind = "pddl"')
         unknown = [name for name in config.domains if name not in DOMAINS]
         if unknown or not config.domains:

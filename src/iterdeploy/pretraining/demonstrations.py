@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from iterdeploy.pddl import Domain, Problem, Status, validate_steps
 from iterdeploy.planning import prompts
 from iterdeploy.planning.domain import PlanningDomain, Reasoning, Step
+from iterdeploy.planning.parsed import domain_of
 from iterdeploy.planning.rng import Rng
 
 
@@ -42,9 +43,9 @@ def demonstrate(domain: PlanningDomain, mixture: Mixture, seed: int, index: int)
         raise ValueError(f"the domain {domain.name} has no demonstrations: it defines no think and act functions")
     rng = Rng("demonstration", domain.name, seed, index)
     size = rng.choice(mixture.sizes)
-    task = Domain.parse(domain.pddl)
+    task = domain_of(domain.pddl)
     problem = Problem.parse((domain.practice or domain.generate)(size, rng, f"demonstration-{index}"), task)
-    reasoning = domain.think(problem)
+    reasoning = domain.think(problem, rng)
     steps = domain.act(reasoning)
     flawed = rng.chance(mixture.flawed)
     if flawed:
@@ -73,7 +74,7 @@ def _flaw(
 
 def _slip_in_reasoning(reasoning: Reasoning, problem: Problem, rng: Rng) -> Reasoning:
     lines = [list(line) for line in reasoning]
-    line = rng.choice(lines)
+    line = rng.choice([line for line in lines if len(line) > 1])
     at = rng.between(1, len(line) - 1)
     match rng.below(4):
         case 0:

@@ -2,7 +2,8 @@
 
 Tasks: `size` blocks in random towers, every block starting a new tower with probability 0.1 (as the IPC 2023 learning
 track does), and the same for the goal. Names are drawn from b1 to b30 (or to b<size>), so that a model meets every
-name at every size. Facts are written tower by tower from the top down, as in the track's files.
+name at every size. Facts are written tower by tower from the top down, as in the track's files; practice tasks have
+them in any order, and goals that say all, only what stands on what, or a part.
 
 The scripted planner takes every tower down to the table and then builds the goal's towers from the bottom up: at most
 two actions for each block in either phase. Its simplification: blocks that already stand right are moved too.
@@ -12,7 +13,10 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from iterdeploy.pddl import Problem
-from iterdeploy.planning.domain import PlanningDomain, Reasoning, SizeRamp, Step
+from iterdeploy.planning.domain import PlanningDomain, SizeRamp, Step
+from iterdeploy.planning.domains import blocksworld_reasoning
+from iterdeploy.planning.domains.blocksworld_reasoning import act, all_down, think, towers
+from iterdeploy.planning.domains.common import renamed
 from iterdeploy.planning.rng import Rng
 
 NEW_TOWER = 0.1
@@ -20,6 +24,30 @@ NAMES = 30
 
 
 def generate(size: int, rng: Rng, name: str) -> str:
+    initial, goal = _draw(size, rng)
+    return _text(name, ["(arm-empty)", *_facts(initial)], _facts(goal))
+
+
+def practice(size: int, rng: Rng, name: str) -> str:
+    """Facts in any order; a third of the goals complete, a third only what stands on what, a third a part of either."""
+    while True:
+        initial, goal = _draw(size, rng)
+        wanted = _facts(goal)
+        kind = rng.below(3)
+        if kind and not (kind == 2 and rng.chance(0.5)):
+            wanted = [fact for fact in wanted if fact.startswith("(on ")]
+        if kind == 2 and wanted:
+            wanted = rng.sample(wanted, rng.between(1, len(wanted)))
+        if not set(wanted) <= set(_facts(initial)):
+            return _text(name, rng.shuffled(["(arm-empty)", *_facts(initial)]), rng.shuffled(wanted))
+
+
+def rename(problem: Problem, rng: Rng) -> dict[str, str]:
+    return renamed(list(problem.objects), "b", rng, NAMES)
+
+
+def _draw(size: int, rng: Rng) -> tuple[list[list[str]], list[list[str]]]:
+    """Towers at the start and in the goal, which differ."""
     if size < 2:
         raise ValueError(f"a blocksworld task needs at least 2 blocks, not {size}: with one block it is already solved")
     blocks = rng.sample([f"b{i + 1}" for i in range(max(size, NAMES))], size)
@@ -27,18 +55,21 @@ def generate(size: int, rng: Rng, name: str) -> str:
     goal = initial
     while sorted(goal) == sorted(initial):
         goal = _towers(rng.shuffled(blocks), rng)
-    in_order = sorted(blocks, key=lambda block: int(block[1:]))
+    return initial, goal
+
+
+def _text(name: str, initial: Sequence[str], goal: Sequence[str]) -> str:
+    blocks = {word for fact in initial for word in fact.strip("()").split()[1:]}
     return "\n".join(
         [
             f"(define (problem {name})",
             " (:domain blocksworld)",
-            f" (:objects {' '.join(in_order)})",
+            f" (:objects {' '.join(sorted(blocks, key=lambda block: int(block[1:])))})",
             " (:init",
-            "  (arm-empty)",
-            *(f"  {fact}" for fact in _facts(initial)),
+            *(f"  {fact}" for fact in initial),
             " )",
             " (:goal (and",
-            *(f"  {fact}" for fact in _facts(goal)),
+            *(f"  {fact}" for fact in goal),
             " )))",
             "",
         ]
@@ -65,50 +96,8 @@ def _facts(towers: list[list[str]]) -> list[str]:
     return out
 
 
-def think(problem: Problem) -> Reasoning:
-    """One line for each tower to take down (from the top), then one for each tower to make (from the bottom)."""
-    below_now = _below(problem.init_list)
-    below_then = _below(problem.goal_atoms())
-    lines: Reasoning = []
-    for top in _tops(problem.init_list, below_now):
-        lines.append(["take", *_chain(top, below_now)])
-    for top in _tops(problem.goal_atoms(), below_then):
-        lines.append(["make", *reversed(_chain(top, below_then))])
-    return lines
-
-
-def act(lines: Reasoning) -> list[Step]:
-    """The plan that the reasoning says, step by step, whether or not the reasoning is right."""
-    steps: list[Step] = []
-    for verb, *blocks in lines:
-        for first, second in zip(blocks, blocks[1:], strict=False):
-            if verb == "take":
-                steps += [("unstack", first, second), ("putdown", first)]
-            else:
-                steps += [("pickup", second), ("stack", second, first)]
-    return steps
-
-
 def solve(problem: Problem) -> list[Step]:
-    return act(think(problem))
-
-
-def _below(atoms: Sequence[Step]) -> dict[str, str]:
-    return {atom[1]: atom[2] for atom in atoms if atom[0] == "on"}
-
-
-def _tops(atoms: Sequence[Step], below: dict[str, str]) -> list[str]:
-    """The topmost block of every tower, in the order in which the towers first appear."""
-    covered = set(below.values())
-    mentioned = dict.fromkeys(name for atom in atoms if atom[0] in ("on", "on-table", "clear") for name in atom[1:])
-    return [block for block in mentioned if block not in covered]
-
-
-def _chain(top: str, below: dict[str, str]) -> list[str]:
-    chain = [top]
-    while chain[-1] in below:
-        chain.append(below[chain[-1]])
-    return chain
+    return act(all_down(towers(problem.init_list), towers(problem.goal_atoms())))
 
 
 DOMAIN = PlanningDomain(
@@ -125,7 +114,9 @@ DOMAIN = PlanningDomain(
     solve=solve,
     think=think,
     act=act,
-    marks=("take", "make"),
-    names=[f"b{i + 1}" for i in range(NAMES)],
+    practice=practice,
+    marks=blocksworld_reasoning.MARKS,
+    rename=rename,
+    names=["on", *(f"b{i + 1}" for i in range(NAMES))],
     undo={"putdown": "pickup", "pickup": "putdown", "stack": "unstack", "unstack": "stack"},
 )

@@ -37,6 +37,12 @@ def names(prefix: str, count: int, rng: Rng, pool: int) -> list[str]:
     return [f"{prefix}{i + 1}" for i in sorted(rng.sample(range(max(count, pool)), count))]
 
 
+def renamed(things: Sequence[str], prefix: str, rng: Rng, pool: int) -> dict[str, str]:
+    """Each of the things -> one of the names prefix1, prefix2, ... up to `pool` (or to the number of things)."""
+    numbers = rng.sample(range(max(len(things), pool)), len(things))
+    return {thing: f"{prefix}{number + 1}" for thing, number in zip(things, numbers, strict=True)}
+
+
 def problem_text(
     name: str,
     domain: str,

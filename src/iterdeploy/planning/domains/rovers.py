@@ -25,6 +25,7 @@ from iterdeploy.planning.domains.common import (
     interpolate,
     names,
     problem_text,
+    renamed,
 )
 from iterdeploy.planning.domains.graph import FAR, both_ways, connected
 from iterdeploy.planning.domains.rovers_fleet import FITNESS, MODES, Fleet
@@ -33,6 +34,8 @@ from iterdeploy.planning.rng import Rng
 LANDER = "general"
 USABLE_WAYS = 0.8
 WANTED = 0.4
+POOLS = {"waypoint": 10, "rover": 4, "camera": 4, "objective": 10}
+"""Type -> how many names small tasks draw from."""
 MOST_VIEWS = 10
 """Waypoints from which one objective is visible, at most."""
 
@@ -55,11 +58,35 @@ def parameters(size: int) -> Parameters:
 
 
 def generate(size: int, rng: Rng, name: str) -> str:
-    given = parameters(size)
-    waypoints = names("waypoint", given.waypoints, rng, pool=10)
-    rovers = names("rover", given.rovers, rng, pool=4)
-    cameras = names("camera", given.cameras, rng, pool=4)
-    objectives = names("objective", given.objectives, rng, pool=10)
+    objects, init, goal = _draw(parameters(size), rng)
+    return problem_text(name, "rover", objects, init, goal)
+
+
+def practice(size: int, rng: Rng, name: str) -> str:
+    """Facts in any order; how many rovers, cameras and objectives there are does not depend on the waypoints."""
+    given = Parameters(size, rng.between(1, 2), rng.between(1, 2), rng.between(1, 3))
+    objects, init, goal = _draw(given, rng)
+    return problem_text(name, "rover", objects, rng.shuffled(init), rng.shuffled(goal))
+
+
+def rename(problem: Problem, rng: Rng) -> dict[str, str]:
+    """Stores are called after their rovers, whatever their names."""
+    new = dict(zip(problem.members["mode"], rng.shuffled(MODES), strict=False))
+    for kind, pool in POOLS.items():
+        new |= renamed(problem.members[kind], kind, rng, pool)
+    new |= {store: f"{new[rover]}store" for store, rover in by_predicate(problem.init_list).pairs("store_of").items()}
+    return new | {lander: LANDER for lander in problem.members["lander"][:1]}
+
+
+Drawn = tuple[list[tuple[list[str], str]], list[Step], list[Step]]
+"""Objects with their type, initial facts and goal."""
+
+
+def _draw(given: Parameters, rng: Rng) -> Drawn:
+    counts = (given.waypoints, given.rovers, given.cameras, given.objectives)
+    waypoints, rovers, cameras, objectives = [
+        names(kind, count, rng, pool) for (kind, pool), count in zip(POOLS.items(), counts, strict=True)
+    ]
     for _ in range(ATTEMPTS):
         init = _initial(waypoints, rovers, cameras, objectives, rng)
         possible = Fleet(by_predicate(init)).possible_goals(objectives)
@@ -77,7 +104,7 @@ def generate(size: int, rng: Rng, name: str) -> str:
         (cameras, "camera"),
         (objectives, "objective"),
     ]
-    return problem_text(name, "rover", objects, init, goal)
+    return objects, init, goal
 
 
 def _initial(
@@ -144,6 +171,8 @@ DOMAIN = PlanningDomain(
     },
     generate=generate,
     solve=solve,
+    practice=practice,
+    rename=rename,
     think=rovers_reasoning.think,
     act=rovers_reasoning.act,
     marks=rovers_reasoning.MARKS,

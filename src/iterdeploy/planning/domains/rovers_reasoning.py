@@ -15,6 +15,7 @@ from iterdeploy.pddl import Problem
 from iterdeploy.planning.domain import Reasoning, Step
 from iterdeploy.planning.domains.common import Facts, PolicyFailed, by_predicate, shown_goal
 from iterdeploy.planning.domains.rovers_fleet import FITNESS, Fleet
+from iterdeploy.planning.rng import Rng
 
 SKILLS = dict(zip(("soil", "rock", "image"), FITNESS, strict=True))
 SHOWN = {"at_lander", "at", "store_of", "empty", "at_soil_sample", "at_rock_sample", "visible", "can_traverse"}
@@ -61,19 +62,22 @@ def compact(problem: Problem) -> str:
     return "\n".join(" ".join(line) for line in lines)
 
 
-def think(problem: Problem) -> Reasoning:
-    """The lander, the walks, a line for each thing to do (who does it, and the way back from it), and the reports."""
+def think(problem: Problem, rng: Rng) -> Reasoning:
+    """The lander, the walks, a line for each thing to do (who does it, and the way back from it), and the reports.
+
+    Where a walk may go to several new places, or several rovers or cameras can do a thing, it is any of them.
+    """
     facts = by_predicate(problem.init_list)
     fleet = Fleet(facts)
     lines: Reasoning = [["lander", fleet.lander, fleet.landing]]
     before: dict[str, dict[str, str]] = {}
     for rover, place in fleet.place.items():
-        walk, before[rover] = _walk(_ways(facts, rover), place)
+        walk, before[rover] = _walk(_ways(facts, rover), place, rng)
         lines.append(["walk", rover, *walk])
     reports = {rover: ["report", rover, *_way(before[rover], _sights(facts))] for rover in fleet.place}
     busy: dict[str, None] = {}
     for report, *what in problem.goal_atoms():
-        for rover, errand in _errands(fleet, report.split("_")[1], what):
+        for rover, errand in rng.shuffled(list(_errands(fleet, report.split("_")[1], what))):
             stops = [[*words, *_way(before[rover], places)] for words, places in errand]
             if all("way" in stop for stop in [*stops, reports[rover]]):
                 break
@@ -163,16 +167,17 @@ def _ways(facts: Facts, rover: str) -> dict[str, list[str]]:
     return ways
 
 
-def _walk(ways: dict[str, list[str]], start: str) -> tuple[list[str], dict[str, str]]:
+def _walk(ways: dict[str, list[str]], start: str, rng: Rng) -> tuple[list[str], dict[str, str]]:
     """A depth-first walk, with `back` before a place that is returned to; and the place before each place."""
     walk, here = [start], start
     before = {start: ""}
     while here:
-        new = next((end for end in ways.get(here, []) if end not in before), None)
-        if new is not None:
-            before[new] = here
-            walk.append(new)
-            here = new
+        new = [end for end in ways.get(here, []) if end not in before]
+        if new:
+            there = rng.choice(new)
+            before[there] = here
+            walk.append(there)
+            here = there
         else:
             here = before[here]
             walk += ["back", here] if here else []

@@ -28,13 +28,22 @@ from iterdeploy.planning.domains.common import (
     interpolate,
     names,
     problem_text,
+    renamed,
 )
-from iterdeploy.planning.domains.sokoban_grid import Grid, Pushed, cuts, pushes, random_floor, ring
+from iterdeploy.planning.domains.sokoban_grid import (
+    Grid,
+    Pushed,
+    cell_names,
+    cuts,
+    pushes,
+    random_floor,
+    read_grid,
+    ring,
+)
 from iterdeploy.planning.rng import Rng
 
-TWO_BOXES_FROM = 6
-TWO_BOXES = 0.4
-"""Of the practice rooms of that side and more, the share with two boxes."""
+PRACTICE_BOXES = {5: (1,), 6: (1, 1, 2), 7: (1, 1, 2, 2, 3)}
+"""Side of a practice room, or more -> numbers of boxes, each as often as it stands there."""
 SEARCHED = 150
 """Positions of box and robot among which a box's goal is chosen."""
 
@@ -57,15 +66,15 @@ def generate(size: int, rng: Rng, name: str) -> str:
 
 
 def practice(size: int, rng: Rng, name: str) -> str:
-    """A room anywhere among `POOL` rows and columns, so that a model meets every cell; two boxes more often."""
+    """A room anywhere among `POOL` rows and columns, so that a model meets every cell; often with more boxes."""
     free = max(0, sokoban_reasoning.POOL - size) + 1
     corner = (rng.below(free), rng.below(free))
-    boxes = 2 if size >= TWO_BOXES_FROM and rng.chance(TWO_BOXES) else parameters(size).boxes
+    boxes = rng.choice(PRACTICE_BOXES[min(size, max(PRACTICE_BOXES))])
     return _task(Parameters(size, boxes), corner, rng, name)
 
 
 def _task(given: Parameters, corner: tuple[int, int], rng: Rng, name: str) -> str:
-    boxes = names("box", given.boxes, rng, pool=4)
+    boxes = names("box", given.boxes, rng, pool=sokoban_reasoning.BOXES)
     for _ in range(ATTEMPTS):
         grid = random_floor(given.side, corner, rng)
         starts = _starts(grid, given.boxes, rng)
@@ -126,32 +135,50 @@ def _goals(grid: Grid, robot: str, starts: list[str], rng: Rng) -> list[str]:
     return goals
 
 
-def solve(problem: Problem) -> list[Step]:
+def rename(problem: Problem, rng: Rng) -> dict[str, str]:
+    """Cells by where they lie, the room anywhere among `POOL` rows and columns; boxes at random."""
     facts = by_predicate(problem.init_list)
-    grid: Grid = {cell: {} for *_, cell in facts["clear"] + facts["at"]}
-    for cell, there, way in facts["adjacent"]:
-        if cell in grid and there in grid:
-            grid[cell][way] = there
+    boxes = renamed(problem.members["box"], "box", rng, sokoban_reasoning.BOXES)
+    robot = facts["at-robot"][0][0]
+    return boxes | cell_names(problem.members["location"], read_grid(facts), robot, rng, sokoban_reasoning.POOL)
+
+
+def solve(problem: Problem) -> list[Step]:
+    boxes = by_predicate(problem.goal_atoms()).pairs("at")
+    return _pushed_home(problem, read_grid(by_predicate(problem.init_list)), list(boxes))
+
+
+def think(problem: Problem, rng: Rng) -> Reasoning:
+    """The boxes in any order and by any of the shortest ways, or as `solve` does where that leads nowhere."""
+    facts = by_predicate(problem.init_list)
+    grid = {cell: dict(rng.shuffled(list(ways.items()))) for cell, ways in read_grid(facts).items()}
+    try:
+        steps = _pushed_home(problem, grid, rng.shuffled(list(facts.pairs("at"))))
+    except PolicyFailed:
+        steps = solve(problem)
+    return sokoban_reasoning.reasoning(steps)
+
+
+def _pushed_home(problem: Problem, grid: Grid, order: list[str]) -> list[Step]:
+    """One box after the other with the fewest steps, each time the first of the order that can get home."""
+    facts = by_predicate(problem.init_list)
     robot = facts["at-robot"][0][0]
     boxes = facts.pairs("at")
-    todo = {box: goal for box, goal in by_predicate(problem.goal_atoms()).pairs("at").items() if boxes[box] != goal}
+    goals = by_predicate(problem.goal_atoms()).pairs("at")
+    todo = [box for box in order if box in goals and boxes[box] != goals[box]]
     steps: list[Step] = []
     while todo:
-        for box, goal in todo.items():
+        for box in todo:
             others = dict.fromkeys(cell for other, cell in boxes.items() if other != box)
-            arrival = next((one for one in pushes(grid, robot, box, boxes[box], others) if one.box == goal), None)
+            arrival = next((at for at in pushes(grid, robot, box, boxes[box], others) if at.box == goals[box]), None)
             if arrival is not None:
                 break
         else:
             raise PolicyFailed(f"no box can be pushed home while the others stand still: {', '.join(todo)}")
         steps += arrival.plan()
-        robot, boxes[box] = arrival.robot, goal
-        del todo[box]
+        robot, boxes[box] = arrival.robot, goals[box]
+        todo.remove(box)
     return steps
-
-
-def think(problem: Problem) -> Reasoning:
-    return sokoban_reasoning.reasoning(solve(problem))
 
 
 DOMAIN = PlanningDomain(
@@ -169,6 +196,7 @@ DOMAIN = PlanningDomain(
     think=think,
     act=sokoban_reasoning.act,
     practice=practice,
+    rename=rename,
     marks=sokoban_reasoning.MARKS,
     names=[*sokoban_reasoning.INNER, *sokoban_reasoning.NAMES],
     compact=sokoban_reasoning.compact,

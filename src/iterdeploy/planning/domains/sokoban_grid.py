@@ -1,7 +1,7 @@
 """Sokoban's floors, and one box pushed about on them while all others stand still."""
 
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
@@ -69,6 +69,48 @@ def random_floor(side: int, corner: tuple[int, int], rng: Rng) -> Grid:
             parts.append(part)
     largest = max(parts, key=len)
     return {cell: ways for cell, ways in grid.items() if cell in largest}
+
+
+def read_grid(facts: Mapping[str, list[tuple[str, ...]]]) -> Grid:
+    """The floor of a task: every cell that is clear or has a box, with its neighbours."""
+    grid: Grid = {cell: {} for *_, cell in facts["clear"] + facts["at"] + facts["at-robot"]}
+    for cell, there, way in facts["adjacent"]:
+        if cell in grid and there in grid:
+            grid[cell][way] = there
+    return grid
+
+
+def connected_floor(grid: Grid, start: str) -> list[str]:
+    """The cells that can be walked to from `start` if boxes are no obstacle, the nearest first."""
+    found = {start: None}
+    queue = [start]
+    for cell in queue:
+        new = [there for there in grid[cell].values() if there not in found]
+        found.update(dict.fromkeys(new))
+        queue += new
+    return queue
+
+
+def cell_names(cells: Sequence[str], grid: Grid, robot: str, rng: Rng, pool: int) -> dict[str, str]:
+    """Every cell -> loc_<row>_<column>, by the directions to its neighbours; the floor lies anywhere in the pool.
+
+    Cells that the robot can never get to are told apart only. ValueError where two cells would lie in one place.
+    """
+    places = {robot: (0, 0)}
+    for cell in connected_floor(grid, robot):
+        row, column = places[cell]
+        for way, there in grid[cell].items():
+            down, right = OFFSETS[way]
+            if places.setdefault(there, (row + down, column + right)) != (row + down, column + right):
+                raise ValueError(f"{there} lies in two places")
+    if len(set(places.values())) < len(places):
+        raise ValueError("two cells lie in one place")
+    corner = []
+    for numbers in zip(*places.values(), strict=True):
+        free = max(0, pool - 3 - (max(numbers) - min(numbers)))
+        corner.append(2 + rng.below(free + 1) - min(numbers))
+    names = {cell: cell_name(row + corner[0], column + corner[1]) for cell, (row, column) in places.items()}
+    return names | {cell: f"cell{number}" for number, cell in enumerate(cells) if cell not in names}
 
 
 def cuts(grid: Grid, cell: str, boxes: dict[str, None]) -> bool:

@@ -11,20 +11,21 @@ from itertools import pairwise
 from iterdeploy.pddl import Problem
 from iterdeploy.planning.domain import Reasoning, Step
 from iterdeploy.planning.domains.common import by_predicate, shown_goal
-from iterdeploy.planning.domains.sokoban_grid import OFFSETS, cell_name, position
+from iterdeploy.planning.domains.sokoban_grid import OFFSETS, cell_name, connected_floor, position, read_grid
 
+BOXES = 4
 POOL = 12
 """Rows and columns that practice rooms lie in; larger rooms begin at the first."""
 MARKS = ["row", "robot", "box", "push", "walk"]
 INNER = [*OFFSETS, "behind"]
 NAMES = [
     *(cell_name(row, column) for row in range(1, POOL + 1) for column in range(1, POOL + 1)),
-    *(f"box{i}" for i in range(1, 5)),
+    *(f"box{i}" for i in range(1, BOXES + 1)),
 ]
 
 
 def compact(problem: Problem) -> str:
-    """The floor row by row, the robot, and every box with its cell and its goal.
+    """The floor that the robot can get to, row by row, the robot, and every box with its cell and its goal.
 
     ValueError for a task that this would not tell in full: another goal, cells that are not named by row and column, or
     neighbours in the map between which there is no way.
@@ -33,15 +34,14 @@ def compact(problem: Problem) -> str:
     facts = by_predicate(problem.init_list)
     boxes = facts.pairs("at")
     robot = facts["at-robot"][0][0]
-    floor = sorted({position(cell) for cell in [*(cell for (cell,) in facts["clear"]), *boxes.values(), robot]})
-    ways = {(position(cell), position(there), way) for cell, there, way in facts["adjacent"]}
-    for row, column in floor:
+    grid = read_grid(facts)
+    floor = {position(cell): grid[cell] for cell in connected_floor(grid, robot)}
+    for (row, column), ways in floor.items():
         for way, (down, right) in OFFSETS.items():
-            there = (row + down, column + right)
-            if there in floor and ((row, column), there, way) not in ways:
+            if (row + down, column + right) in floor and ways.get(way) != cell_name(row + down, column + right):
                 raise ValueError("a short rendering cannot show a wall between two cells")
     rows: dict[int, list[str]] = {}
-    for row, column in floor:
+    for row, column in sorted(floor):
         rows.setdefault(row, ["row"]).append(cell_name(row, column))
     lines = [*rows.values(), ["robot", robot]]
     lines += [["box", box, cell, *([goals[box]] if box in goals else [])] for box, cell in boxes.items()]
