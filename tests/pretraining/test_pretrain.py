@@ -21,7 +21,9 @@ from iterdeploy.models.loading import base_policy, embedded_models, load
 from iterdeploy.models.scoring import token_logprobs
 from iterdeploy.pddl import Domain, Problem, Status, validate_steps
 from iterdeploy.planning.domains import DOMAINS
+from iterdeploy.planning.domains.blocksworld_reasoning import all_down, towers
 from iterdeploy.planning.extract import extract_plan
+from iterdeploy.planning.prompts import answer, compact
 from iterdeploy.planning.rng import Rng
 from iterdeploy.pretraining.config import PretrainConfig
 from iterdeploy.pretraining.demonstrations import Demonstration, Mixture, demonstrate
@@ -199,8 +201,11 @@ def test_a_model_that_goes_on_from_another_knows_what_that_one_knew(tmp_path: Pa
     scored = {}
     for folder in (before, more):
         here = load(base_policy(folder), ModelConfig(name=str(folder), threads=1), torch.float32)
-        shown = demonstrate(BLOCKSWORLD, Mixture((3,), 0.0, 0.0), 5, 0)
-        row = (prompt_ids(here.tokenizer, shown.prompt, ModelConfig()), here.tokenizer(shown.answer)["input_ids"])
+        task = Problem.parse(BLOCKSWORLD.generate(3, Rng("known"), "t"), Domain.parse(BLOCKSWORLD.pddl))
+        reasoning = all_down(towers(task.init_list), towers(task.goal_atoms()))
+        said = answer(reasoning, BLOCKSWORLD.solve(task))
+        prompt = prompt_ids(here.tokenizer, compact(BLOCKSWORLD, task), ModelConfig())
+        row = (prompt, here.tokenizer(said)["input_ids"])
         (scored[folder],) = token_logprobs(here, [row], 4096)
     assert len(scored[more]) == len(scored[before]) > 20, told
     assert scored[more].sum() == pytest.approx(float(scored[before].sum()), abs=5.0)
