@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from support import values_with
 
 from iterdeploy.config import ConfigError, RunConfig
 from iterdeploy.pddl import Domain, Problem, validate_steps
@@ -18,7 +19,6 @@ from iterdeploy.planning.prompts import answer
 from iterdeploy.planning.rng import Rng
 from iterdeploy.tasksets import task_set
 from iterdeploy.types import Completion, Status
-from support import values_with
 
 SHARED = Path(os.environ.get("ITERDEPLOY_SHARED") or Path(__file__).parents[2] / "shared")
 PLANBENCH = SHARED / "planbench" / "planbench-blocksworld.tar.xz"
