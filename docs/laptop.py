@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from iterdeploy.metrics import seeds
+from iterdeploy.metrics.records import Point
+from iterdeploy.metrics.results import TaskResult
 from iterdeploy.record.run_dir import RunDir
-from iterdeploy.report.comparison import pooling
 from iterdeploy.report.comparison.runs import Arm, Run, Wanted, compare, never_seen, read_run, seen
-from iterdeploy.report.drawing.trend import Point
-from iterdeploy.report.facts.counts import Answers, TaskResult
+from iterdeploy.report.facts.counts import Answers
 
 Row = list[str]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -45,7 +46,7 @@ class Part:
         out = {}
         for generation in self.arm.generations:
             values = [value for run in self.arm.runs if (value := read(run, generation)) is not None]
-            if len(values) == len(self.arm.runs) and (point := pooling.mean(values)) is not None:
+            if len(values) == len(self.arm.runs) and (point := seeds.mean(values)) is not None:
                 out[generation] = point
         return out
 

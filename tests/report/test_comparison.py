@@ -1,10 +1,8 @@
 """Runs side by side: which are seeds of one configuration, what their bands are, and the page."""
 
 import json
-import math
 import shutil
 from pathlib import Path
-from statistics import fmean, stdev
 
 import pytest
 
@@ -13,9 +11,7 @@ from helpers.support import assert_refused, iterdeploy
 from iterdeploy.config import CurationConfig
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report.comparison.page import band_note, figures, page
-from iterdeploy.report.comparison.pooling import coverage, mean, ratio, t_quantile
 from iterdeploy.report.comparison.runs import Comparison, compare, differences, read_run, sentence
-from iterdeploy.report.facts.counts import TaskResult
 
 
 def read(*paths: Path) -> Comparison:
@@ -25,11 +21,6 @@ def read(*paths: Path) -> Comparison:
         runs.append(read_run(run_dir))
         run_dir.close()
     return compare(runs)
-
-
-def results(rates: list[float], seed: str = "") -> list[TaskResult]:
-    """One task for each rate, of ten samples."""
-    return [TaskResult(0, "held_out", "d", 3, f"{seed}{i}", round(10 * rate), 10) for i, rate in enumerate(rates)]
 
 
 @pytest.fixture(scope="module")
@@ -49,50 +40,6 @@ def test_seeds_of_one_configuration_are_one_arm(runs: Path) -> None:
     assert [run.name for run in comparison.arms[0].runs] == ["main-0", "main-1", "main-2"]
     main, none = (arm.runs[0] for arm in comparison.arms)
     assert differences(main, none) == ["curation.policies"]
-
-
-def test_a_band_over_seeds_is_the_t_interval_of_their_coverages() -> None:
-    seeds = [results([0.2] * 5 + [0.4] * 5, "a"), results([0.5] * 10, "b"), results([0.9] * 5 + [0.5] * 5, "c")]
-    point = coverage(seeds)
-    values = [0.3, 0.5, 0.7]
-    half = 4.3027 * stdev(values) / math.sqrt(3)
-    assert point is not None and point.value == pytest.approx(0.5)
-    assert (point.low, point.high) == (pytest.approx(max(0, 0.5 - half)), pytest.approx(min(1, 0.5 + half)))
-
-
-def test_seeds_with_the_same_tasks_get_the_variance_over_tasks_on_top() -> None:
-    rates = [[0.0] * 5 + [1.0] * 5, [1.0] * 1 + [0.0] * 5 + [1.0] * 4]
-    own = coverage([results(rates[0], "a"), results(rates[1], "b")])
-    same = coverage([results(rates[0]), results(rates[1])])
-    assert own is not None and same is not None
-    assert own.low == own.value == same.value == 0.5  # the seeds agree, so they say nothing of a spread
-    by_task = [fmean(pair) for pair in zip(*rates, strict=True)]
-    assert same.low == pytest.approx(0.5 - 1.959964 * stdev(by_task) / math.sqrt(10))
-
-
-def test_a_single_seed_has_the_interval_over_its_tasks() -> None:
-    point = coverage([results([1.0] * 50 + [0.0] * 50)])
-    assert point is not None and (round(point.low or 0, 3), round(point.high or 0, 3)) == (0.404, 0.596)
-    assert coverage([[]]) is None and coverage([]) is None
-    assert mean([0.5]) is not None and mean([]) is None
-
-
-@pytest.mark.parametrize(
-    ("freedom", "quantile"), [(1, 12.7062), (4, 2.7764), (10, 2.2281), (11, 2.2010), (20, 2.0860), (120, 1.9799)]
-)
-def test_quantiles_of_student_s_t(freedom: int, quantile: float) -> None:
-    assert t_quantile(freedom) == pytest.approx(quantile, abs=0.003)
-
-
-def test_the_ratio_of_one_run_is_paired_by_task() -> None:
-    first = results([0.2, 0.4, 0.2, 0.4])
-    exact = ratio([first], [results([0.4, 0.8, 0.4, 0.8])])
-    assert exact is not None and exact.value == pytest.approx(2) and exact.low == pytest.approx(2)
-    loose = ratio([first], [results([0.8, 0.4, 0.8, 0.4])])
-    assert loose is not None and loose.value == pytest.approx(2) and (loose.low or 0) < 1.2
-    assert ratio([results([0.0, 0.0])], [first]) is None  # nothing was solved at first
-    seeds = ratio([first, first], [results([0.4, 0.8, 0.4, 0.8]), results([0.2, 0.4, 0.2, 0.4])])
-    assert seeds is not None and seeds.value == pytest.approx(math.sqrt(2)) and (seeds.low or 1) < 0.1
 
 
 def test_the_sentence_claims_no_more_than_the_intervals_allow(runs: Path, tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ import pytest
 
 from helpers.reports import HOSTILE, Reader, generation_traces, make_run, report_of
 from iterdeploy.metrics.coverage import as_json, measure
+from iterdeploy.metrics.results import solved
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report import write_figures, write_report
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.svg import PALETTE
 from iterdeploy.report.drawing.tables import NOTHING, Link
 from iterdeploy.report.facts.contents import read
-from iterdeploy.report.facts.counts import solved
 from iterdeploy.report.facts.verdict import Claim, outcome, state_sentence
 from iterdeploy.report.figures.training import evenly
 from iterdeploy.report.html.markup import text
@@ -144,7 +144,7 @@ def test_the_tables_hold_the_numbers(html: str) -> None:
     assert ("validation loss after", NOTHING, "0.1250", "0.1250") in rows
     assert ("sampling", "12.5", "12.5", "12.5") in rows
     assert ("size", "tasks", "generation 0", "generation 1", "generation 2") in rows
-    assert ("3", "10", "20.0% (5.7 to 51.0%)", "50.0% (23.7 to 76.3%)", "80.0% (49.0 to 94.3%)") in rows
+    assert ("3", "10", "20.0% (5.7% to 51.0%)", "50.0% (23.7% to 76.3%)", "80.0% (49.0% to 94.3%)") in rows
     assert ("pool that trains", "from generation 0", "from generation 1", "traces") in rows
     assert ("generation 2", "7", "13", "20") in rows  # a shorter plan displaced one
     assert ("steps", "generation 0", "generation 1", "generation 2") in rows and ("10", "0", "2", "3") in rows

@@ -13,6 +13,20 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """A number, with its 95% interval where it has one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @classmethod
+    def of_error(cls, value: float, error: float | None) -> "Point":
+        """From a standard error: the interval of a normal distribution."""
+        return cls(value) if error is None else cls(value, value - 1.96 * error, value + 1.96 * error)
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """How many tasks of one split a generation solves."""
 

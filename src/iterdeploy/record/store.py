@@ -18,6 +18,7 @@ import zstandard
 
 from iterdeploy.config import UserError
 from iterdeploy.metrics.records import Outcome
+from iterdeploy.metrics.results import TaskResult
 from iterdeploy.types import Completion, Sampling, Split, Status, Task, Trace, Verdict, content_hash
 
 SCHEMA_VERSION = 1
@@ -224,6 +225,12 @@ class TraceStore:
             FROM tasks JOIN traces ON task_id = tasks.id
             WHERE split = ? AND generation <= ? ORDER BY tasks.id, generation, sample_index"""
         return starmap(Outcome, self._sql.execute(query, [split, up_to]))
+
+    def results(self, generations: int) -> Iterator[TaskResult]:
+        """How the tasks of the first `generations` generations went."""
+        query = """SELECT generation, split, domain, size, task_id, sum(status = 'valid'), count(*)
+            FROM traces JOIN tasks ON tasks.id = task_id WHERE generation < ? GROUP BY generation, task_id"""
+        return starmap(TaskResult, self._sql.execute(query, [generations]))
 
     def written(self, after: int = 0) -> Iterator[Written]:
         """The traces written after the row `after`, in the order of their writing."""

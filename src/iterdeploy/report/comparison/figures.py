@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
+from iterdeploy.metrics.records import Point
 from iterdeploy.report.comparison.runs import Arm, Comparison, Wanted, never_seen, seen
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.painting import Bar, Field, Height, Part
 from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Metrics, Table
-from iterdeploy.report.drawing.trend import HUNDREDTHS, SHARE, TENTHS, THOUSANDTHS, Point, Series, trend
+from iterdeploy.report.drawing.trend import HUNDREDTHS, SHARE, TENTHS, THOUSANDTHS, Series, trend
 from iterdeploy.report.facts import contents
 from iterdeploy.report.figures.verdicts import COLOURS
 from iterdeploy.types import Status

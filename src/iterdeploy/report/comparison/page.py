@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from iterdeploy.config import RunConfig
+from iterdeploy.metrics.records import Point
+from iterdeploy.metrics.seeds import shared
 from iterdeploy.report import findings
 from iterdeploy.report.comparison import figures as drawn
-from iterdeploy.report.comparison.pooling import shared
 from iterdeploy.report.comparison.runs import Arm, Comparison, Run, differences, never_seen, seen, sentence, told
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Table
-from iterdeploy.report.drawing.trend import Point
 from iterdeploy.report.html import document
 from iterdeploy.report.html.markup import element, text
 from iterdeploy.report.html.section import Section, Shown, section

@@ -7,13 +7,14 @@ from typing import Any
 from iterdeploy.audit.records import Audit
 from iterdeploy.audit.saved import read_audit
 from iterdeploy.config import RunConfig
+from iterdeploy.metrics import seeds
+from iterdeploy.metrics.records import Point
+from iterdeploy.metrics.results import TaskResult
 from iterdeploy.record.run_dir import RunDir
-from iterdeploy.report.comparison import pooling
 from iterdeploy.report.drawing.tables import Metrics
-from iterdeploy.report.drawing.trend import Point
 from iterdeploy.report.facts import contents
 from iterdeploy.report.facts.contents import SeenSizes, pretraining_sizes, read_if_there
-from iterdeploy.report.facts.counts import Counts, TaskResult, count
+from iterdeploy.report.facts.counts import Counts, count
 
 Wanted = Callable[["Run", TaskResult], bool]
 """Whether a run's task belongs to what is asked about."""
@@ -56,20 +57,20 @@ class Arm:
         return {generation: point for generation, point in found.items() if point is not None}
 
     def coverage_at(self, generation: int, split: str, wanted: Wanted) -> Point | None:
-        return pooling.coverage(self._tasks(generation, split, wanted))
+        return seeds.coverage(self._tasks(generation, split, wanted))
 
     def mean(self, read: Callable[[Metrics], float | None]) -> dict[int, Point]:
         """Generation -> mean over the seeds of a number of its metrics; without generations where a seed has none."""
         out = {}
         for generation in self.generations:
             values = [value for run in self.runs if (value := read(run.metrics[generation])) is not None]
-            if len(values) == len(self.runs) and (point := pooling.mean(values)) is not None:
+            if len(values) == len(self.runs) and (point := seeds.mean(values)) is not None:
                 out[generation] = point
         return out
 
     def ratio(self, split: str, wanted: Wanted = lambda run, task: True) -> Point | None:
         """The last generation's coverage of the tasks that are wanted by that of generation 0."""
-        return pooling.ratio(*(self._tasks(generation, split, wanted) for generation in (0, self.last)))
+        return seeds.ratio(*(self._tasks(generation, split, wanted) for generation in (0, self.last)))
 
     def _tasks(self, generation: int, split: str, wanted: Wanted) -> list[list[TaskResult]]:
         """Those of each seed."""
@@ -89,7 +90,7 @@ def read_run(run_dir: RunDir) -> Run:
         name=run_dir.path.name,
         config=config,
         metrics=metrics,
-        counts=count(run_dir.store.path, len(metrics)),
+        counts=count(run_dir.store, len(metrics)),
         seen_sizes=pretraining_sizes(config.model.name),
         audit=read_audit(run_dir.path / "audit.json"),
         theory=read_if_there(run_dir.path / "theory.json"),

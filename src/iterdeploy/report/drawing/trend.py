@@ -1,26 +1,12 @@
 """A number, with or without its interval, that may rise or fall over the generations: as curves and as their table."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from iterdeploy.metrics.records import Point
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.painting import LOOKS, Curve, Height
 from iterdeploy.report.drawing.tables import NOTHING, Group, Table
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    value: float
-    low: float | None = None
-    """The ends of the 95% interval, or None for both."""
-    high: float | None = None
-
-    @classmethod
-    def of_error(cls, value: float, error: float | None) -> "Point":
-        """From a standard error: the interval of a normal distribution."""
-        return cls(value) if error is None else cls(value, value - 1.96 * error, value + 1.96 * error)
-
 
 Series = Mapping[int, Point]
 """Generation -> point."""

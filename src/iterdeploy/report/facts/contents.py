@@ -62,7 +62,7 @@ def read(run_dir: RunDir, *, live: bool = False) -> Contents:
         trainings={g: training for g in generations if (training := run_dir.training(g)) is not None},
         seconds=run_dir.store.seconds(),
         seen_sizes=pretraining_sizes(config.model.name),
-        counts=count(run_dir.store.path, len(metrics)),
+        counts=count(run_dir.store, len(metrics)),
         audit=read_audit(run_dir.path / "audit.json"),
         theory=read_if_there(run_dir.path / "theory.json"),
         samples=Sample(0, (), {}) if live else choose(run_dir.store, metrics, pools),

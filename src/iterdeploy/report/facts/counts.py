@@ -3,16 +3,12 @@
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from iterdeploy.metrics.coverage import mean_interval
+from iterdeploy.metrics.results import TaskResult
+from iterdeploy.record.store import TraceStore
 
-_TASKS = """
-    SELECT generation, split, domain, size, task_id, sum(status = 'valid'), count(*)
-    FROM traces JOIN tasks ON tasks.id = task_id WHERE generation < ? GROUP BY generation, task_id
-"""
 _ANSWERS = """
     SELECT generation, split, domain, count(*), sum(tokens), avg(reasoning_tokens),
         avg(CASE WHEN status = 'valid' THEN plan_length END), max(CASE WHEN status = 'valid' THEN plan_length END),
@@ -38,24 +34,6 @@ _PATTERNS = [
     (r", \d+ more\b", ""),
     (r"\b\d+(\.\d+)?\b", "…"),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class TaskResult:
-    """How one task went in one generation."""
-
-    generation: int
-    split: str
-    domain: str
-    size: int
-    task: str
-    valid: int
-    samples: int
-
-    @property
-    def rate(self) -> float:
-        """The share of its samples that are valid."""
-        return self.valid / self.samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +82,13 @@ class Counts:
         return "held_out" if any(one.split == "held_out" for one in self.answers) else "deployed"
 
 
-@dataclass(frozen=True, slots=True)
-class Solved:
-    """The coverage of some tasks with its 95% interval."""
-
-    value: float
-    low: float
-    high: float
-    tasks: int
-
-
-def count(store: Path, generations: int) -> Counts:
-    """Counts the traces of the first `generations` generations in the store's file."""
-    sql = sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=60)
-    limit = [generations]
+def count(store: TraceStore, generations: int) -> Counts:
+    """Counts the traces of the first `generations` generations."""
     tasks: dict[tuple[int, str], list[TaskResult]] = {}
-    for row in sql.execute(_TASKS, limit):
-        tasks.setdefault((row[0], row[1]), []).append(TaskResult(*row))
+    for result in store.results(generations):
+        tasks.setdefault((result.generation, result.split), []).append(result)
+    sql = sqlite3.connect(f"file:{store.path}?mode=ro", uri=True, timeout=60)
+    limit = [generations]
     answers = [Answers(*row) for row in sql.execute(_ANSWERS, limit)]
     lengths: dict[tuple[int, str, str], dict[int, int]] = {}
     for generation, split, domain, length, plans in sql.execute(_LENGTHS, limit):
@@ -130,16 +98,6 @@ def count(store: Path, generations: int) -> Counts:
         failures.setdefault(generation, Counter())[Failure(status, kind(reason))] += times
     sql.close()
     return Counts(tasks, answers, lengths, failures)
-
-
-def solved(results: Iterable[TaskResult]) -> Solved | None:
-    """Mean solve rate with its interval, as `evaluate` measures coverage; None of no tasks."""
-    rows = list(results)
-    if not rows:
-        return None
-    rates = [row.rate for row in rows]
-    interval = mean_interval(rates, sum(row.samples for row in rows))
-    return Solved(sum(rates) / len(rates), interval.low, interval.high, len(rows))
 
 
 def kind(reason: str) -> str:

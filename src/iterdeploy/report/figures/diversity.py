@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from iterdeploy.metrics.records import Point
 from iterdeploy.report.drawing import tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Metrics
-from iterdeploy.report.drawing.trend import HUNDREDTHS, SHARE, THOUSANDTHS, Point, Series, trend
+from iterdeploy.report.drawing.trend import HUNDREDTHS, SHARE, THOUSANDTHS, Series, trend
 
 
 def figures(metrics: Sequence[Metrics]) -> list[Figure]:

@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+from iterdeploy.metrics.records import Point
+from iterdeploy.metrics.results import TaskResult, solved
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.painting import LOOKS, Curve, Field
 from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Cell, Group, Link, Metrics, Table, traces_where
-from iterdeploy.report.drawing.trend import SHARE, Point, Series, trend
+from iterdeploy.report.drawing.trend import SHARE, trend
 from iterdeploy.report.facts.contents import Contents, never_seen
-from iterdeploy.report.facts.counts import Solved, TaskResult, solved
 from iterdeploy.report.facts.verdict import told
 
 
@@ -74,23 +75,20 @@ def kept_apart(contents: Contents) -> Figure | None:
     new = _solved(contents, split, lambda one: never_seen(seen, one.domain, one.size))
     if not known or not new:
         return None
-    last = max(known)
-    tasks = f"{known[last].tasks:,} {SPLITS[split]} tasks of sizes seen, {new[last].tasks:,} of sizes never seen"
+    rows = contents.counts.tasks[max(known), split]
+    unseen = sum(never_seen(seen, row.domain, row.size) for row in rows)
+    tasks = f"{len(rows) - unseen:,} {SPLITS[split]} tasks of sizes seen, {unseen:,} of sizes never seen"
     return trend(
         "reliability-generalisation",
         "Reliability and generalisation",
         "Two effects kept apart: doing more reliably what pretraining already taught, and solving tasks of sizes that "
         f"pretraining never showed ({tasks}; 95% intervals).",
         SHARE,
-        {"sizes seen in pretraining": _points(known), "sizes never seen": _points(new)},
+        {"sizes seen in pretraining": known, "sizes never seen": new},
     )
 
 
-def _points(found: dict[int, Solved]) -> Series:
-    return {generation: Point(one.value, one.low, one.high) for generation, one in found.items()}
-
-
-def _solved(contents: Contents, split: str, wanted: Callable[[TaskResult], bool]) -> dict[int, Solved]:
+def _solved(contents: Contents, split: str, wanted: Callable[[TaskResult], bool]) -> dict[int, Point]:
     """Generation -> coverage on the wanted tasks."""
     found = {
         one["generation"]: solved(filter(wanted, contents.counts.tasks.get((one["generation"], split), ())))
@@ -114,6 +112,7 @@ def _sizes_of(domain: str, contents: Contents) -> Figure:
                 groups[row.size][generation].append(row)
     sizes = sorted(groups)
     found = {size: [solved(groups[size][generation]) for generation in generations] for size in sizes}
+    asked = {size: max(map(len, groups[size].values())) for size in sizes}
     unseen = {size for size in sizes if never_seen(contents.seen_sizes, domain, size)}
     names = {size: f"{size} new" if size in unseen else str(size) for size in sizes}
 
@@ -130,13 +129,13 @@ def _sizes_of(domain: str, contents: Contents) -> Figure:
     table: list[list[Cell]] = [
         [
             names[size],
-            _tasks_of(found[size]),
+            tables.number(asked[size]),
             *(_size_cell(cell, target(size, g)) for g, cell in zip(generations, found[size], strict=True)),
         ]
         for size in sizes
     ]
     several = len(contents.counts.domains) > 1
-    counted = sorted({cell.tasks for cells in found.values() for cell in cells if cell})
+    counted = sorted(asked.values())
     tasks = f"{counted[0]:,}" if counted[0] == counted[-1] else f"{counted[0]:,} to {counted[-1]:,}"
     return figure.heat(
         f"by-size-{domain}" if several else "by-size",
@@ -151,14 +150,10 @@ def _sizes_of(domain: str, contents: Contents) -> Figure:
     )
 
 
-def _tasks_of(cells: Sequence[Solved | None]) -> str:
-    return tables.number(max(cell.tasks for cell in cells if cell))
-
-
-def _size_cell(cell: Solved | None, target: str) -> Cell:
+def _size_cell(cell: Point | None, target: str) -> Cell:
     if cell is None:
         return NOTHING
-    return Link(f"{tables.share(cell.value)} ({tables.interval((cell.low, cell.high))})", target)
+    return Link(f"{tables.share(cell.value)} ({tables.ends(cell.low, cell.high, tables.share)})", target)
 
 
 def by_domain(contents: Contents) -> Figure | None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from iterdeploy.metrics.records import Point
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Metrics, Table
-from iterdeploy.report.drawing.trend import HUNDREDTHS, TENTHS, WHOLE, Point, Series, trend
+from iterdeploy.report.drawing.trend import HUNDREDTHS, TENTHS, WHOLE, Series, trend
 from iterdeploy.report.facts.contents import Contents
 
 
