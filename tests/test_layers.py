@@ -3,13 +3,15 @@
 import ast
 import doctest
 import importlib
-from collections.abc import Iterator
+import runpy
+from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import iterdeploy
-from helpers.support import HEAVY, watched
+from helpers.support import HEAVY, ROOT, watched
 
 PACKAGE = Path(iterdeploy.__file__).parent
 MODULES = {
@@ -17,26 +19,11 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 
-MIDDLE = {
-    "pddl",
-    "planning",
-    "samplers",
-    "training",
-    "curation",
-    "metrics",
-    "record",
-    "models",
-    "audit",
-}
-ALLOWED = {
-    ("planning", "pddl"),
-    ("record", "config_file"),
-    ("record", "metrics"),
-    ("samplers", "models"),
-    ("training", "models"),
-    ("audit", "curation"),
-    ("audit", "tables"),
-}
+DOCS = runpy.run_path(str(ROOT / "docs" / "rooms.py"))
+"""The program that reads the tables of docs/architecture.md and draws them."""
+ROOMS: dict[str, frozenset[str]] = DOCS["table"]("## The rooms")
+REPORT: dict[str, frozenset[str]] = DOCS["table"]("### Inside the report")
+GROUND: frozenset[str] = frozenset(DOCS["GROUND"])
 
 
 def room(module: str) -> str:
@@ -59,15 +46,27 @@ def imports(node: ast.AST, module: str) -> Iterator[str]:
         yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-def of_ours(module: str) -> set[str]:
-    """Rooms of ours that a module imports, anywhere in it."""
-    found = set()
+def imported(module: str) -> set[str]:
+    """The modules of this package that a module imports, anywhere in it: their names in `MODULES`."""
+    found: set[str] = set()
     for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
-        for name in imports(node, module):
-            parts = name.split(".")
-            if parts[0] == "iterdeploy" and len(parts) > 1 and (parts[1] in MODULES or (PACKAGE / parts[1]).is_dir()):
-                found.add(parts[1])
-    return found - {room(module)}
+        names = {name.removeprefix("iterdeploy.") for name in imports(node, module) if name.startswith("iterdeploy.")}
+        modules = names & set(MODULES)
+        if len(modules) == len(names) > 1:  # `from iterdeploy.report import numbers` means the module alone
+            modules.remove(min(modules, key=len))
+        found |= modules
+    return found - {module}
+
+
+def arrows(folder: str = "") -> dict[str, set[str]]:
+    """Who imports whom of the rooms in the package, or of the parts of one of its folders."""
+    inside = f"{folder}." if folder else ""
+    found: dict[str, set[str]] = {}
+    for module in MODULES:
+        if module.startswith(inside) and not (own := room(module.removeprefix(inside))).startswith("__"):
+            others = {other.removeprefix(inside) for other in imported(module) if other.startswith(inside)}
+            found.setdefault(own, set()).update({room(other) for other in others} - {own})
+    return found
 
 
 def at_top_level(tree: ast.Module) -> Iterator[ast.stmt]:
@@ -88,39 +87,37 @@ def at_top_level(tree: ast.Module) -> Iterator[ast.stmt]:
 def test_the_walk_sees_the_imports_that_are_there() -> None:
     """The checks below would pass on an empty package."""
     assert len(MODULES) > 40
-    assert {"config_file", "config"} <= of_ours("record.run_dir")
-    assert any("pddl" in of_ours(module) for module in MODULES if room(module) == "planning")
-    assert "models" in of_ours("samplers.transformers")
-    assert {"loop", "steps", "report"} <= of_ours("cli.run"), "imports inside functions count, too"
-
-
-def test_types_imports_nothing_of_ours_and_config_only_types() -> None:
-    assert of_ours("types") == set()
-    assert of_ours("config") <= {"types"}
-
-
-@pytest.mark.parametrize("module", [name for name in MODULES if room(name) == "pddl"])
-def test_pddl_stands_alone(module: str) -> None:
-    assert of_ours(module) == set()
-
-
-@pytest.mark.parametrize("module", [name for name in MODULES if room(name) in MIDDLE])
-def test_a_middle_room_imports_only_what_lies_below_and_no_other_middle_room(module: str) -> None:
-    allowed = {"types", "config"} | {below for above, below in ALLOWED if above == room(module)}
-    assert of_ours(module) <= allowed, f"{module} imports {of_ours(module) - allowed}"
+    assert {"config", "config_file", "record.store"} <= imported("record.run_dir")
+    assert "models.loading" in imported("samplers.transformers")
+    assert {"loop", "steps.parts", "report"} <= imported("cli.run"), "imports inside functions count as well"
 
 
 @pytest.mark.parametrize(
-    "module",
-    [name for name in MODULES if room(name) in {"loop", "steps"}],
+    ("folder", "table", "ground"), [("", ROOMS, GROUND), ("report", REPORT, frozenset())], ids=["rooms", "report"]
 )
-def test_the_loop_knows_nothing_of_the_command_line(module: str) -> None:
-    assert not of_ours(module) & {"cli", "report", "theory", "view"}
+def test_the_tables_name_every_room_with_exactly_what_it_imports(
+    folder: str, table: Mapping[str, frozenset[str]], ground: frozenset[str]
+) -> None:
+    found = {name: others - ground for name, others in arrows(folder).items()}
+    assert set(found) == set(table), "the rooms that docs/architecture.md names are those of the source"
+    assert {name: (sorted(found[name] - table[name]), sorted(table[name] - found[name])) for name in table} == {
+        name: ([], []) for name in table
+    }, "room -> imports that docs/architecture.md does not allow, imports that it names and that are not there"
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if room(name) == "theory"])
-def test_the_theory_stands_beside_the_loop_and_knows_nothing_of_command_line_or_report(module: str) -> None:
-    assert not of_ours(module) & {"cli", "report"}
+def test_the_ground_floor_imports_nothing_and_pddl_stands_alone() -> None:
+    found = arrows()
+    assert not set().union(*(found[name] for name in (*GROUND, "pddl")))
+
+
+@pytest.mark.parametrize("graph", [arrows(), arrows("report"), {name: imported(name) for name in MODULES}])
+def test_nobody_imports_in_a_circle(graph: Mapping[str, set[str]]) -> None:
+    TopologicalSorter(graph).prepare()
+
+
+def test_the_picture_of_the_rooms_is_the_one_that_its_program_draws() -> None:
+    drawn = (ROOT / "docs" / "rooms.svg").read_text(encoding="utf-8")
+    assert drawn == DOCS["picture"](ROOMS), "python docs/rooms.py draws it anew"
 
 
 @pytest.mark.parametrize("module", MODULES)
