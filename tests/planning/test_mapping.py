@@ -7,8 +7,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from support import values_with
 
-from helpers.support import values_with
 from iterdeploy.config import ConfigError, RunConfig
 from iterdeploy.pddl import Domain, Problem, validate_steps
 from iterdeploy.planning import prompts
