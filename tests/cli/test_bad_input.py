@@ -184,3 +184,11 @@ def test_a_folder_that_holds_something_else_is_left_alone(tiny_config: Write, tm
 def test_a_bad_pretraining_configuration_is_refused(tmp_path: Path, change: str, word: str) -> None:
     command = ["pretrain", "pretrain-blocksworld", "--out", tmp_path / "out", "--set", "demonstrations.count=10"]
     assert_refused(iterdeploy(*command, "--set", change), word)
+
+
+def test_a_folder_that_holds_something_else_is_not_pretrained_in(tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "unfinished-model").write_text("years of work")
+    done = iterdeploy("pretrain", "pretrain-blocksworld", "--out", tmp_path / "thesis")
+    assert_refused(done, "not of a pretraining", "--out")
+    assert file_hashes(tmp_path).keys() == {"thesis/unfinished-model"}

@@ -149,9 +149,31 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
         (out / "half").write_text("x")
         raise ExportError("no")
 
-    with pytest.raises(ExportError):
-        make_folder(tmp_path / "out", fill)
-    assert not list(tmp_path.iterdir())
+    for target in ("out", "to/be/made"):
+        with pytest.raises(ExportError):
+            make_folder(tmp_path / target, fill)
+        assert not list(tmp_path.iterdir())
+
+
+def test_what_lies_beside_an_export_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "unfinished-out").mkdir()
+    (tmp_path / "unfinished-out" / "thesis.tex").write_text("years of work")
+    make_folder(tmp_path / "out", lambda out: (out / "new").write_text("x"))
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")} == {"unfinished-out/thesis.tex"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "unfinished-out"]
+
+
+def test_the_folder_that_one_is_in_is_no_place_for_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for target in (Path("."), tmp_path / "here", Path("../here")):
+        with pytest.raises(ExportError, match="the folder that you are in"):
+            make_folder(target, lambda out: (out / "new").write_text("x"))
+    assert [path.name for path in tmp_path.rglob("*")] == ["here"]
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    make_folder(tmp_path / "link", lambda out: (out / "new").write_text("x"))
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "there" / "new").read_text() == "x"
 
 
 # traces

@@ -1,7 +1,14 @@
 """`iterdeploy view`: the answers of the view itself, and a real process that serves a run that goes on."""
 
+import http.client
+import json
 import re
-from collections.abc import Iterator
+import shutil
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +19,8 @@ from helpers.playing import GENERATIONS, Served, add_generation, answers, config
 from helpers.support import assert_refused, file_hashes, iterdeploy
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.types import Status
+from iterdeploy.view import connections
+from iterdeploy.view.server import Server
 from iterdeploy.view.shelves import View
 
 
@@ -165,9 +174,105 @@ def test_another_host_s_name_is_refused(served: Served) -> None:
         assert served.ask("/", host=host)[0].status == 403, host
 
 
-@pytest.mark.parametrize("query", ["limit=x", "after=-1", "after=1e9", "limit=" + "9" * 30])
+@pytest.mark.parametrize("query", ["limit=x", "after=-1", "after=1e9", "limit=" + "9" * 30, "a=1&" * 30])
 def test_a_question_that_makes_no_sense(served: Served, query: str) -> None:
     assert served.ask(f"/api/traces?{query}")[0].status == 400
+    assert served.ask("http://[", host=f"127.0.0.1:{served.port}")[0].status == 400
+
+
+def test_clients_that_hang_up_leave_no_trace_on_the_terminal(folder: Path) -> None:
+    one = Served(folder)
+    whole = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{one.port}\r\n\r\n"
+    for said in ("", "GET", whole[:30], whole):
+        for _ in range(20):
+            connection = socket.create_connection(("127.0.0.1", one.port))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(said.encode())
+            connection.close()
+    assert one.ask("/")[0].status == 200
+    assert one.end().strip() == ""
+
+
+def test_idle_connections_keep_nobody_out(folder: Path) -> None:
+    one = Served(folder)
+    idle = [socket.create_connection(("127.0.0.1", one.port)) for _ in range(3 * connections.MOST)]
+    assert one.ask("/api/state")[0].status == 200
+    assert one.end().strip() == ""
+    assert len(idle) == 300
+
+
+@pytest.fixture
+def here(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server in this process over a copy of the run, which looks and gives up after moments."""
+    monkeypatch.setattr("iterdeploy.view.shelves.REPAINT", 0.05)
+    monkeypatch.setattr(connections, "WAIT", 0.5)
+    server = Server("127.0.0.1", 0, View(Path(shutil.copytree(folder, tmp_path / "copy"))))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.view.keep_painting, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def asked(server: Server, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+def eventually(happens: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if happens():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it never happened")
+
+
+def test_a_request_that_comes_in_drops_is_given_up(here: Server) -> None:
+    connection = socket.create_connection(("127.0.0.1", here.port), timeout=20)
+    connection.sendall(b"GET / HTTP/1.1\r\n")
+    with pytest.raises(ConnectionError):
+        for number in range(60):
+            connection.sendall(f"X-{number}: drop\r\n".encode())
+            time.sleep(0.05)
+    assert asked(here, "/")[0] == 200
+
+
+def test_what_fails_while_the_page_is_made_anew_is_shown_and_tried_again(
+    here: Server, capfd: pytest.CaptureFixture[str]
+) -> None:
+    metrics = here.view.path / "generation-0" / "metrics.json"
+    whole = metrics.read_text()
+    metrics.write_text("{ cut")
+    (here.view.path / "generation-2" / "metrics.json").unlink()
+    eventually(lambda: json.loads(asked(here, "/api/state")[1])["trouble"] != "")
+    assert json.loads(asked(here, "/api/state")[1])["measured"] == 3
+    metrics.write_text(whole)
+    eventually(lambda: json.loads(asked(here, "/api/state")[1])["measured"] == 2)
+    assert json.loads(asked(here, "/api/state")[1])["trouble"] == ""
+    errors = capfd.readouterr().err
+    assert "The page cannot be brought up to date" in errors and errors.count("\n") == 1
+
+
+def test_a_folder_that_is_away_for_a_while_is_said_to_be_and_then_served_again(here: Server) -> None:
+    path = here.view.path
+    path.rename(path.with_name("away"))
+    status, said = asked(here, "/api/state")
+    assert status == 503 and b"The run cannot be read" in said
+    eventually(lambda: here.view.trouble != "")
+    assert asked(here, "/")[0] == 200
+    (path.with_name("away") / "generation-2" / "metrics.json").unlink()
+    path.with_name("away").rename(path)
+    eventually(lambda: asked(here, "/api/state")[0] == 200)
+    eventually(lambda: json.loads(asked(here, "/api/state")[1])["measured"] == 2)
+
+
+def test_a_burst_of_connections_waits_for_its_turn(view: View) -> None:
+    server = Server("127.0.0.1", 0, view)  # which does not take any yet
+    waiting = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(100)]
+    assert len(waiting) == 100
+    server.server_close()
 
 
 def test_it_serves_this_machine_alone_unless_told_otherwise(served: Served, folder: Path) -> None:
@@ -201,4 +306,3 @@ def test_what_cannot_be_served_is_said_in_a_sentence(served: Served, folder: Pat
     assert_refused(iterdeploy(*command, "--port", served.port), "cannot be served", "choose another --port")
     assert_refused(iterdeploy(*command, "--host", "no.such.host.invalid"), "no.such.host.invalid")
     assert_refused(iterdeploy("view", "nothing", "--runs-dir", tmp_path), "no such run")
-    assert "is no port" in iterdeploy(*command, "--port", "70000").stderr

@@ -47,7 +47,6 @@ class OptimiserConfig(Section):
     largest_gap: int = Field(48, ge=0, le=1_000_000)
     epochs: int = Field(1, gt=0, le=100_000)
     bf16: bool = True
-    """Mixed precision where the device has bfloat16 arithmetic; else float32."""
     checkpoint_minutes: float = Field(2.0, ge=0, le=1e6)
 
 
@@ -112,6 +111,10 @@ def _check_start(name: str, shape: ArchitectureConfig) -> None:
 def check_begun_with(config: PretrainConfig, begun: Path) -> None:
     """A folder belongs to one configuration: what it holds is never mixed with what another one makes."""
     if not begun.exists():
+        if any(begun.parent.iterdir()):
+            raise ConfigError(
+                f"{begun.parent}: this folder is not empty and not of a pretraining; choose another --out"
+            )
         begun.write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
         return
     differences = PretrainConfig.model_validate_json(begun.read_bytes()).differences(config)

@@ -10,7 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("iterdeploy", "torch", "transformers", "tokenizers", "peft", "numpy")
+import iterdeploy
+
+PACKAGES = ("torch", "transformers", "tokenizers", "peft", "numpy")
 
 
 def provenance(command: list[str], facts: Mapping[str, object]) -> dict[str, Any]:
@@ -22,7 +24,7 @@ def provenance(command: list[str], facts: Mapping[str, object]) -> dict[str, Any
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "revision": _revision(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {"iterdeploy": iterdeploy.__version__} | {name: _version(name) for name in PACKAGES},
         **{name: value for name, value in facts.items() if value is not None},
     }
 
@@ -35,15 +37,19 @@ def _version(package: str) -> str | None:
 
 
 def _revision() -> str | None:
-    """The git revision of the source, with "-dirty" for uncommitted changes; None outside a checkout."""
-    here = Path(__file__).parent
-    try:
-        out = subprocess.run(
-            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+    """The git revision of the source, with "-dirty" for uncommitted changes; None where the package is not in a
+    checkout of its own, such as in a virtual environment inside somebody's repository."""
+    if _git("ls-files", "--full-name", "--", "__init__.py") != "src/iterdeploy/__init__.py":
         return None
-    return out.stdout.strip() or None
+    return _git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*") or None
+
+
+def _git(*arguments: str) -> str:
+    """What git says in the package's folder; nothing where it fails."""
+    command = ["git", "-C", str(Path(iterdeploy.__file__).parent), *arguments]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        out = subprocess.run(command, capture_output=True, text=True, timeout=10, env=environment)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return out.stdout.strip()

@@ -5,13 +5,19 @@ answer. While only this machine is served, a request under another host's name i
 made to point here (DNS rebinding).
 """
 
+import io
 import json
 import re
 import socket
+import sqlite3
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from iterdeploy.view.shelves import FACETS, View
+from iterdeploy.config import UserError
+from iterdeploy.view.connections import Arriving, Connections
+from iterdeploy.view.shelves import FACETS, View, explained
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -20,51 +26,92 @@ MOST_TRACES = 200
 """In one answer."""
 
 
+Content = bytes | str | dict[str, Any]
+"""A page, a sentence, or data as JSON."""
+
+
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, host: str, port: int, view: View) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.view = view
+        self.connections = Connections()
         super().__init__((host, port), Handler)
         self.port = int(self.server_address[1])
         self.names = None if host not in LOOPBACK else {with_port(name, self.port) for name in LOOPBACK}
         """What a request may call this server; None: anything."""
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        return self.connections.open(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.connections.close(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients hang up as they like; everything else is a bug, and is shown as one."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "iterdeploy"
     sys_version = ""
-    timeout = 60
     server: Server
+
+    def setup(self) -> None:
+        super().setup()
+        self._arriving = Arriving(self.connection)
+        self.rfile = io.BufferedReader(self._arriving)
+
+    def handle_one_request(self) -> None:
+        self._arriving.begin()
+        self.server.connections.waits(self.connection)
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         if self.server.names is not None and self.headers.get("Host", "").lower() not in self.server.names:
             return self._send(403, "This server answers only under the names of this machine itself.")
-        asked = urlsplit(self.path)
+        try:
+            status, content = self._answer()
+        except (OSError, sqlite3.Error, UserError) as error:
+            status, content = 503, f"The run cannot be read: {explained(error)}"
+        return self._send(status, content)
+
+    def _answer(self) -> tuple[int, Content]:
+        """Status and content for what is asked."""
+        try:
+            asked = urlsplit(self.path)
+        except ValueError:
+            return 400, "This address cannot be understood."
         view = self.server.view
         match asked.path.split("/")[1:]:
             case [""]:
-                return self._send(200, view.page.html)
+                return 200, view.page.html
             case ["api", "state"]:
-                return self._send(200, view.state())
+                return 200, view.state()
             case ["api", "traces"]:
                 return self._traces(asked.query)
             case ["api", "trace", trace_id]:
                 try:
-                    return self._send(200, view.trace(unquote(trace_id)))
+                    return 200, view.trace(unquote(trace_id))
                 except KeyError:
-                    return self._send(404, "There is no such trace in this run.")
-        return self._send(404, "There is nothing here; the page is at /.")
+                    return 404, "There is no such trace in this run."
+        return 404, "There is nothing here; the page is at /."
 
-    def _traces(self, query: str) -> None:
-        given = dict(parse_qsl(query, max_num_fields=20))
+    def _traces(self, query: str) -> tuple[int, Content]:
+        try:
+            given = dict(parse_qsl(query, max_num_fields=20))
+        except ValueError:
+            return 400, "At most 20 parameters can be given."
         after, limit = given.get("after", "0"), given.get("limit", "25")
         if not all(re.fullmatch(r"[0-9]{1,15}", number) for number in (after, limit)):
-            return self._send(400, "`after` and `limit` are whole numbers.")
+            return 400, "`after` and `limit` are whole numbers."
         filters = {name: given[name] for name in (*FACETS, "pool") if name in given}
-        return self._send(200, self.server.view.traces(filters, int(after), max(1, min(MOST_TRACES, int(limit)))))
+        return 200, self.server.view.traces(filters, int(after), max(1, min(MOST_TRACES, int(limit))))
 
     def _refuse(self) -> None:
         self.close_connection = True  # a body that came along is not read
@@ -76,8 +123,8 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self._send(code, message or "This request cannot be understood.")
 
-    def _send(self, status: int, content: "bytes | str | dict[str, object]") -> None:
-        """A page (bytes), data as JSON (a dictionary) or a sentence."""
+    def _send(self, status: int, content: Content) -> None:
+        self.server.connections.answers(self.connection)
         policy = POLICY
         if isinstance(content, bytes):
             kind, body = "text/html", content

@@ -6,6 +6,7 @@ with what was written since. So counts are sums over shelves and a page of a lis
 size of the store; the rows themselves are read when they are shown. Everything opens the store for reading only.
 """
 
+import sys
 import threading
 import time
 from array import array
@@ -18,11 +19,13 @@ from typing import Any
 
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.store import Kind, TraceStore, Written
+from iterdeploy.redaction import without_keys
 from iterdeploy.report.explorer.section import edition
 from iterdeploy.report.facts.contents import read
 from iterdeploy.report.facts.playback import scene_of
 from iterdeploy.report.facts.records import asked, entry, opened
 from iterdeploy.report.page import page
+from iterdeploy.wording import plain
 
 FACETS = ("generation", "verdict", "domain", "size", "split")
 LONGEST_TEXT = 1_000_000
@@ -56,14 +59,23 @@ class View:
         self._shelves: Shelves = {}
         self._pools: dict[int, Shelves] = {}
         self._trained: dict[str, list[int]] = {}
+        self.trouble = ""
+        """Why the page cannot be made anew; empty where it can."""
         self._catch_up()
         self.page = self._paint()
 
     def keep_painting(self) -> None:
-        """Makes the page anew whenever it would say something else; never returns."""
+        """Makes the page anew whenever it would say something else; never returns. What fails is tried again."""
         while True:
             time.sleep(REPAINT)
-            self.repaint()
+            try:
+                self.repaint()
+                self.trouble = ""
+            except Exception as error:  # of any kind: once it has passed, the page must be brought up to date
+                trouble = f"The page cannot be brought up to date: {explained(error)}"
+                if trouble != self.trouble:
+                    print(f"iterdeploy: {plain(trouble)}", file=sys.stderr)
+                self.trouble = trouble
 
     def repaint(self) -> None:
         """Makes the page anew if it would say something else."""
@@ -84,7 +96,12 @@ class View:
 
     def state(self) -> dict[str, Any]:
         self._catch_up()
-        return {"traces": _count(self._shelves.values()), "page": self.page.edition, "measured": self.page.measured}
+        return {
+            "traces": _count(self._shelves.values()),
+            "page": self.page.edition,
+            "measured": self.page.measured,
+            "trouble": self.trouble,
+        }
 
     def traces(self, filters: Filters, after: int, limit: int) -> dict[str, Any]:
         """The traces that pass the filters, those after row `after`, and how many there are under other filters."""
@@ -171,6 +188,11 @@ class View:
             for generation, shelves in self._pools.items()
         }
         return [(generation, count) for generation, count in counts.items() if count]
+
+
+def explained(error: Exception) -> str:
+    """What failed, in a sentence that may go into a page."""
+    return without_keys(str(error) or type(error).__name__)
 
 
 def _fits(key: Sequence[str], filters: Filters) -> bool:

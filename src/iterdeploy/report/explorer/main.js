@@ -97,6 +97,7 @@ const lost = (id) =>
 /** New traces, as they are written: the counts and the end of the list change, and nothing that is there moves. */
 async function look() {
   const state = await source.state();
+  trouble.replaceChildren(...(state.trouble ? shown(state.trouble) : []));
   if (state.page !== data.page) offerNewPage(state);
   const turn = asked;
   const { filters } = readPlace();
@@ -125,9 +126,8 @@ function offerNewPage(state) {
 async function keepLooking() {
   try {
     if (!document.hidden) await look();
-    trouble.replaceChildren();
   } catch (error) {
-    trouble.replaceChildren(...shown(`No answer from iterdeploy view (${error.message}); is it still running?`));
+    trouble.replaceChildren(...shown(error.message));
   }
   setTimeout(keepLooking, LOOK_AGAIN);
 }

@@ -64,9 +64,11 @@ class Served {
   }
 
   async ask(path) {
-    const answer = await fetch(path, { cache: "no-store" });
+    const answer = await fetch(path, { cache: "no-store" }).catch((error) => {
+      throw new Error(`No answer from iterdeploy view (${error.message}); is it still running?`);
+    });
     if (answer.status === 404) return null;
-    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    if (!answer.ok) throw new Error(await answer.text());
     return answer.json();
   }
 }
