@@ -212,7 +212,7 @@ class TrainingConfig(Section):
     lora_alpha: int = Field(32, gt=0, le=1_000_000)
     lora_dropout: float = Field(0.05, ge=0, lt=1)
     bf16: bool = True
-    """Mixed precision: bfloat16 products, float32 weights."""
+    """Mixed precision, bfloat16 products and float32 weights, where the device has such arithmetic; else float32."""
     base_dtype: Literal["float32", "bfloat16"] = "float32"
     """Under LoRA: precision of the base model's weights, which do not change; the adapter's are float32."""
     gradient_checkpointing: bool = False

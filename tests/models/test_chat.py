@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helpers.chat import TEMPLATE
-from helpers.support import assert_refused, config_with, model_copy, write_config
+from helpers.stores import add
+from helpers.support import assert_refused, config_with, model_copy, trace, write_config
 from iterdeploy.config import ConfigError, ModelConfig
 from iterdeploy.models.chat import (
     completion,
@@ -22,10 +23,20 @@ from iterdeploy.models.loading import base_policy, end_ids, load, model_folder
 from iterdeploy.planning.extract import extract_plan
 from iterdeploy.planning.taskset import PlanningTasks
 from iterdeploy.pretraining.tokenizer import build_tokenizer
+from iterdeploy.record.store import TraceStore
 from iterdeploy.samplers.transformers import TransformersSampler
+from iterdeploy.training.batching import collate
+from iterdeploy.training.examples import make_examples
 
 Cli = Callable[..., Any]
 
+TEMPLATE = """{% for message in messages %}{% if message.role == 'assistant' %}assistant:
+{{ message.content.split('</think>')[-1] }}{% else %}{{ message.role }}:
+{{ message.content }}{% endif %}<|end|>{% endfor %}{% if add_generation_prompt %}assistant:
+<think>
+{% if enable_thinking is defined and not enable_thinking %}</think>
+{% endif %}{% endif %}"""
+"""As those of thinking models are: it opens the reasoning, has a switch, and drops reasoning from what was said."""
 
 OPENED = "user:\n{}<|end|>assistant:\n<think>\n"
 PROMPT = "blocksworld\n(on-table b1)\ngoal\n(on-table b1)\n"
@@ -146,6 +157,19 @@ def test_special_tokens_leave_the_text_but_never_the_ids_and_tags_stay() -> None
     assert said.reasoning_tokens == 4
     found = extract_plan(said.text)
     assert found.strict and found.steps == (("pickup", "b1"),)
+
+
+def test_the_reasoning_that_a_template_drops_is_trained_on(chat_model: Path, tmp_path: Path) -> None:
+    config = config_with({"model.name": str(chat_model), "sampling.temperature": 2.0, "sampling.max_new_tokens": 60})
+    with TransformersSampler(base_policy(chat_model), config) as sampler:
+        said = max(sampler.sample([PROMPT] * 6, 3), key=lambda one: len(one.token_ids))
+    store = TraceStore(tmp_path / "traces.sqlite")
+    add(store, replace(trace("sampled"), id="sampled", completion=said))
+    (example,) = make_examples(store.by_ids(["sampled"]), {"sampled": 1.0})
+    store.close()
+    batch = collate([example], 1)
+    assert batch.ids[0].tolist() == [*said.prompt_token_ids, *said.token_ids]
+    assert batch.loss_mask[0].tolist() == [0.0] * len(said.prompt_token_ids) + [1.0] * len(said.token_ids)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,13 @@
 """Names from elsewhere onto those that the models know, by the structure of the domain, and plans back again."""
 
 import json
-import os
 import re
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from helpers.support import values_with
+from helpers.support import shared, values_with
 from iterdeploy.config import ConfigError, RunConfig
 from iterdeploy.pddl import Domain, Problem, validate_steps
 from iterdeploy.planning import prompts
@@ -20,8 +19,7 @@ from iterdeploy.planning.rng import Rng
 from iterdeploy.tasksets import task_set
 from iterdeploy.types import Completion, Status
 
-SHARED = Path(os.environ.get("ITERDEPLOY_SHARED") or Path(__file__).parents[2] / "shared")
-PLANBENCH = SHARED / "planbench" / "planbench-blocksworld.tar.xz"
+PLANBENCH = shared("planbench", "planbench-blocksworld.tar.xz")
 LETTERS = """(define (domain blocks-of-others)
   (:predicates (ontable ?x) (top ?x) (free) (held ?x) (over ?x ?y))
   (:action release :parameters (?b) :precondition (held ?b)

@@ -121,13 +121,14 @@ def test_states(tmp_path: Path) -> None:
     reader.close()
 
 
-def test_asking_for_the_state_does_not_take_the_lock(tmp_path: Path) -> None:
+def test_two_that_ask_for_the_state_at_once_do_not_take_each_other_for_the_run(tmp_path: Path) -> None:
     RunDir.open(tmp_path / "a", config_with(), []).close()
     reader = RunDir.read(tmp_path / "a")
-    reader.state()
-    handle = os.open(tmp_path / "a" / "lock", os.O_RDWR)
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.close(handle)
+    asking = os.open(tmp_path / "a" / "lock", os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)  # what another reader holds while it looks
+    assert reader.state() == {"state": "interrupted"}
+    os.close(asking)
+    RunDir.open(tmp_path / "a", config_with(), []).close()  # and what was asked for is given back
     reader.close()
 
 

@@ -71,6 +71,27 @@ def test_a_batch_that_fails_in_the_middle_leaves_nothing(store: TraceStore) -> N
     assert [one.task_id for one in store.traces()] == ["a", "b"]
 
 
+def test_stored_samples_outlive_the_process_and_a_killed_batch_leaves_nothing(tmp_path: Path) -> None:
+    dies = f"""
+import os, sys
+sys.path.insert(0, {str(TESTS)!r})
+from pathlib import Path
+from helpers.stores import add
+from helpers.support import trace
+from iterdeploy.record.store import TraceStore
+store = TraceStore(Path({str(tmp_path / "traces.sqlite")!r}))
+add(store, trace("a"), trace("b"))
+def then_nothing():
+    yield trace("c")
+    os.kill(os.getpid(), 9)
+store.add({{}}, then_nothing(), {{}})
+"""
+    assert subprocess.run([sys.executable, "-c", dies]).returncode == -9
+    store = TraceStore(tmp_path / "traces.sqlite")
+    assert store.keys(0) == {("a", 0, 0), ("b", 0, 0)}
+    store.close()
+
+
 def test_a_second_trace_under_the_same_key_is_refused(store: TraceStore) -> None:
     first = trace("a")
     add(store, first)

@@ -72,6 +72,17 @@ def report(folder: Path) -> dict[str, Any]:
 # The trainer
 
 
+def test_mixed_precision_is_used_only_where_the_device_has_it(
+    tmp_path: Path, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests = {}
+    for name, wanted, able in (("float32", False, True), ("not able", True, False), ("mixed", True, True)):
+        monkeypatch.setattr("iterdeploy.training.fit.has_bfloat16", lambda device, able=able: able)
+        fit(trainer(bf16=wanted), examples[:6], tmp_path / name)
+        digests[name] = hashlib.sha256((tmp_path / name / "model.safetensors").read_bytes()).hexdigest()
+    assert digests["float32"] == digests["not able"] != digests["mixed"]
+
+
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_training_lowers_the_loss_and_the_saved_policy_has_it(
     examples: list[Example], tmp_path: Path, method: str

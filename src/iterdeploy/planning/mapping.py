@@ -12,6 +12,7 @@ most names is taken, then the first. Simplifications: conjunctions of literals a
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice, permutations
 
 from iterdeploy.config import ConfigError
@@ -70,7 +71,7 @@ def match(domain: Domain, table: Mapping[str, str]) -> Match:
 
 def mapped(domain_text: str, problem_text_: str, table: Mapping[str, str]) -> Disguise:
     """The task as one of our domains would say it. ConfigError for a task that cannot be said so."""
-    found = match(domain_of(domain_text), table)
+    found = _match(domain_text, tuple(table.items()))
     ours, problem = domain_of(found.domain.pddl), problem_of(problem_text_, domain_text)
     constants = {name: table.get(name, name) for name in problem.objects}
     said = Problem.parse(_text(found, ours, problem, constants), ours)
@@ -81,6 +82,11 @@ def mapped(domain_text: str, problem_text_: str, table: Mapping[str, str]) -> Di
     objects = {name: renamed.get(known, known) for name, known in constants.items()}
     true_names = {new: old for names in (found.actions, objects) for old, new in names.items()}
     return Disguise(found.domain.pddl, _text(found, ours, problem, objects), true_names)
+
+
+@lru_cache(maxsize=64)
+def _match(domain_text: str, table: tuple[tuple[str, str], ...]) -> Match:
+    return match(domain_of(domain_text), dict(table))
 
 
 def _text(found: Match, ours: Domain, problem: Problem, objects: Mapping[str, str]) -> str:

@@ -47,6 +47,7 @@ class OptimiserConfig(Section):
     largest_gap: int = Field(48, ge=0, le=1_000_000)
     epochs: int = Field(1, gt=0, le=100_000)
     bf16: bool = True
+    """Mixed precision where the device has bfloat16 arithmetic; else float32."""
     checkpoint_minutes: float = Field(2.0, ge=0, le=1e6)
 
 

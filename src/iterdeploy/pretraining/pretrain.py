@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iterdeploy.config import ConfigError
-from iterdeploy.models.loading import embedded_models
+from iterdeploy.models.loading import embedded_models, has_bfloat16
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.pretraining.config import (
     ArchitectureConfig,
@@ -161,6 +161,7 @@ def _train(
     torch.manual_seed(config.seed)
     how = config.optimiser
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    bf16 = how.bf16 and has_bfloat16(device)
     model: Any = _network(config.architecture, len(tokenizer))
     if config.start_from:
         _go_on_from(embedded_models()[config.start_from], model, tokenizer)
@@ -197,7 +198,7 @@ def _train(
         nll = 0.0
         for batch in batches:
             ids = batch.ids.to(device)
-            with torch.autocast(device, dtype=torch.bfloat16, enabled=how.bf16):
+            with torch.autocast(device, dtype=torch.bfloat16, enabled=bf16):
                 logits = model(
                     input_ids=ids,
                     attention_mask=batch.attention.to(device),

@@ -41,8 +41,8 @@ def rows(run_dir: RunDir) -> list[Row]:
 
 def _flat(values: dict[str, Any]) -> dict[str, float]:
     """
-    >>> _flat({"a": {"b": 1, "interval": [0.1, 0.2], "by_size": {"3": [0.5, 8]}, "c": None}, "loss": [2.0, None, 1.0]})
-    {'a.b': 1, 'a.interval.low': 0.1, 'a.interval.high': 0.2, 'a.by_size.3': 0.5, 'loss.first': 2.0, 'loss.last': 1.0}
+    >>> _flat({"a": {"interval": [0.1, 0.2], "by_size": {"3": {"tasks": 8}}, "b": None}, "loss": [2.0, None, 1.0]})
+    {'a.interval.low': 0.1, 'a.interval.high': 0.2, 'a.by_size.3.tasks': 8, 'loss.first': 2.0, 'loss.last': 1.0}
     """
     return {".".join(path): value for path, value in _numbers(values, ())}
 
@@ -55,8 +55,6 @@ def _numbers(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
     elif isinstance(value, list) and value:
         if path[-1] == "interval":
             yield from _numbers({"low": value[0], "high": value[1]}, path)
-        elif "by_size" in path:  # (coverage, tasks)
-            yield from _numbers(value[0], path)
         else:
             yield from _numbers({"first": value[0], "last": value[-1]}, path)
     elif isinstance(value, int | float) and not isinstance(value, bool):

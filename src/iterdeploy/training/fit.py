@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iterdeploy.config import TrainingConfig
-from iterdeploy.models.loading import Loaded, device_of, load
+from iterdeploy.models.loading import Loaded, device_of, has_bfloat16, load
 from iterdeploy.training import importance
 from iterdeploy.training.batching import plan
 from iterdeploy.training.checkpoints import Checkpoints, Parts, Trained
@@ -46,7 +46,7 @@ def fit(phase: Phase, out: Path, progress: Progress, ranks: Ranks) -> None:
     steps = sum(map(len, epochs))
     total = sum(len(train[i].token_ids) for epoch in epochs for batch in epoch for i in batch)
     optimiser = _optimiser(model, config)
-    forward = prepare(Forward(model, here, config.bf16), optimiser, config, ranks)
+    forward = prepare(Forward(model, here, config.bf16 and has_bfloat16(here.device)), optimiser, config, ranks)
     parts = _parts(model, optimiser, config, steps)
     checkpoints = Checkpoints(out, phase.identifier, config.checkpoint_minutes, ranks)
     done = checkpoints.restore(parts) or Trained(validation=[_mean_loss(forward, held, config, ranks)])
