@@ -5,7 +5,7 @@ PIP_ARGS ?=
 BIN := .venv/bin
 VLLM := .venv-vllm/bin
 
-.PHONY: demo test check bench bench-validate bench-startup bench-sampling bench-report bench-train bench-sample calibrate \
+.PHONY: demo test test-fast check bench bench-validate bench-startup bench-sampling bench-report bench-train bench-sample calibrate \
         test-vllm test-chat fuzz format venv clean
 
 demo: venv          ## the whole loop with the embedded model: five generations on a CPU
@@ -13,6 +13,9 @@ demo: venv          ## the whole loop with the embedded model: five generations 
 
 test: venv          ## all tests
 	$(BIN)/pytest
+
+test-fast: venv     ## all tests but the slow ones
+	$(BIN)/pytest -m "not slow"
 
 test-vllm: venv $(VLLM)/.installed ## a real vLLM server, in an environment of its own
 	ITERDEPLOY_VLLM_PYTHON=$(CURDIR)/$(VLLM)/python $(BIN)/pytest -s tests/samplers/test_vllm.py

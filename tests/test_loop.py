@@ -106,6 +106,7 @@ def test_calling_a_finished_run_again_does_nothing_and_loads_no_model(finished_c
     assert len(read_json(finished_copy / "provenance.json")["calls"]) == 2
 
 
+@pytest.mark.slow
 def test_fresh_tasks_lora_and_previous_go_through_the_loop_resumable(
     run_cli: Cli, tiny_config: Write, tmp_path: Path
 ) -> None:
@@ -134,6 +135,7 @@ def test_fresh_tasks_lora_and_previous_go_through_the_loop_resumable(
     assert run_facts(path) == facts
 
 
+@pytest.mark.slow
 def test_a_run_without_held_out_tasks_or_later_generations_works(
     run_cli: Cli, tiny_config: Write, tmp_path: Path
 ) -> None:
@@ -144,6 +146,7 @@ def test_a_run_without_held_out_tasks_or_later_generations_works(
     run_cli("status", "tiny", "--runs-dir", tmp_path)
 
 
+@pytest.mark.slow
 def test_nothing_valid_stops_the_run_in_a_named_state_with_counts_and_advice(
     run_cli: Cli, tiny_config: Write, tmp_path: Path
 ) -> None:
@@ -163,6 +166,7 @@ def test_nothing_valid_stops_the_run_in_a_named_state_with_counts_and_advice(
     assert not (tmp_path / "runs" / "tiny" / "generation-0" / "policy").exists()
 
 
+@pytest.mark.slow
 def test_too_many_truncated_answers_stop_the_run_before_it_trains(
     run_cli: Cli, tiny_config: Write, tmp_path: Path
 ) -> None:

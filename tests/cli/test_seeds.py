@@ -3,7 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from helpers.support import assert_refused, iterdeploy, write_config
+
+pytestmark = pytest.mark.slow
 
 SHORT = {"generations": 0, "tasks.deployed": 3, "tasks.held_out": 2, "sampling.samples": 1}
 

@@ -72,6 +72,7 @@ def test_a_generation_with_full_weights_is_loaded_by_transformers_as_it_was(fini
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl"))]
 
 
+@pytest.mark.slow
 def test_an_adapter_is_loaded_by_peft_and_merged_it_is_the_model_that_sampled(lora: Path, tmp_path: Path) -> None:
     import torch
     from peft import AutoPeftModelForCausalLM
@@ -92,6 +93,7 @@ def test_an_adapter_is_loaded_by_peft_and_merged_it_is_the_model_that_sampled(lo
     assert not (tmp_path / "whole" / "adapter_config.json").exists()
 
 
+@pytest.mark.slow
 def test_the_adapter_s_base_model_has_the_name_that_it_is_given(lora: Path, tmp_path: Path) -> None:
     assert export(lora, tmp_path / "a", "--generation", 1, "--base", "somebody/model") == 0
     assert read_json(tmp_path / "a" / "adapter_config.json")["base_model_name_or_path"] == "somebody/model"

@@ -18,6 +18,7 @@ LAPTOP = {**{domain: [domain] for domain in SOLVED}, "three-domains": list(SOLVE
 configurations = pytest.mark.parametrize("name", list(LAPTOP))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "domain"), [(name, domain) for name, domains in LAPTOP.items() for domain in domains])
 def test_the_base_model_plans_and_is_unreliable(name: str, domain: str) -> None:
     config = load_config(

@@ -14,6 +14,8 @@ from iterdeploy.record.run_dir import RunDir
 from iterdeploy.steps.parts import Parts, assemble
 from iterdeploy.types import Completion, Status, Task
 
+pytestmark = pytest.mark.slow
+
 SMOKE = find_config("domains-smoke")
 
 

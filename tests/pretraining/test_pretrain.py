@@ -124,6 +124,7 @@ def weights(out: Path) -> str:
     return hashlib.sha256((out / "model" / "model.safetensors").read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimiser", ["adamw", "muon"])
 def test_killed_and_resumed_pretraining_ends_with_the_weights_of_an_undisturbed_one(
     tmp_path: Path, optimiser: str
@@ -179,6 +180,7 @@ def test_every_step_has_some_of_every_domain_and_every_row_is_in_one_step() -> N
         assert sorted(index for step in half for batch in step for index in batch) == list(range(400))
 
 
+@pytest.mark.slow
 def test_what_pretraining_makes_is_a_model_that_the_loop_takes(tmp_path: Path) -> None:
     (tmp_path / "minuscule.toml").write_text(MINUSCULE.replace("count = 2500", "count = 100"))
     process = pretrain(tmp_path / "minuscule.toml", tmp_path / "out", "--set", "optimiser.warmup_steps=3")
@@ -189,6 +191,7 @@ def test_what_pretraining_makes_is_a_model_that_the_loop_takes(tmp_path: Path) -
     assert str(tmp_path / "out" / "model") in done.stdout
 
 
+@pytest.mark.slow
 def test_a_model_that_goes_on_from_another_knows_what_that_one_knew(tmp_path: Path) -> None:
     """Hardly trained at all, with a second domain's words: the same answers are as likely as before."""
     text = MINUSCULE.replace("sizes.blocksworld = [2]", "sizes.blocksworld = [3]\nsizes.sokoban = [5]")
@@ -212,6 +215,7 @@ def test_a_model_that_goes_on_from_another_knows_what_that_one_knew(tmp_path: Pa
     assert scored[before].mean() > -0.5
 
 
+@pytest.mark.slow
 def test_domains_take_turns_as_often_as_told(tmp_path: Path) -> None:
     text = MINUSCULE.replace("sizes.blocksworld = [2]", "sizes.blocksworld = [2]\nsizes.sokoban = [5]")
     text = text.replace("count = 2500", "count = 40\nturns.blocksworld = 3")

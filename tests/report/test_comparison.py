@@ -77,6 +77,7 @@ def test_the_page(runs: Path) -> None:
     assert summary[2].startswith("23.3% [") and summary[3].startswith("70.0% [") and summary[-1] == "10"
 
 
+@pytest.mark.slow
 def test_the_command(runs: Path, tmp_path: Path) -> None:
     target = tmp_path / "both.html"
     done = iterdeploy("compare", "main-0", "none", "--runs-dir", runs, "--out", target, "--json", "--figures", tmp_path)

@@ -34,7 +34,7 @@ def measured(*solved: int, tasks: int = 200, splits: Sequence[Split] = tuple(Spl
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a complete run of three generations, with its report."""
     path = tmp_path_factory.mktemp("runs") / "run"
     report_of(path, [8, 20, 30])
@@ -42,8 +42,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def html(finished: Path) -> str:
-    return (finished / "report.html").read_text(encoding="utf-8")
+def html(reported: Path) -> str:
+    return (reported / "report.html").read_text(encoding="utf-8")
 
 
 def drawn(path: Path) -> list[Figure]:
@@ -102,8 +102,8 @@ def test_every_drawing_is_described_and_has_its_numbers(html: str) -> None:
     assert reader.elements.count("table") == len(names) + 2  # reasons, and all numbers
 
 
-def test_a_number_leads_to_its_traces(finished: Path) -> None:
-    found = {one.name: one for one in drawn(finished)}
+def test_a_number_leads_to_its_traces(reported: Path) -> None:
+    found = {one.name: one for one in drawn(reported)}
     cells = [cell for group in found["verdicts"].table.groups for row in group.rows for cell in row]
     assert Link("40 (50.0%)", "#traces?generation=1&verdict=valid") in cells
     cells = [cell for group in found["by-size"].table.groups for row in group.rows for cell in row]
@@ -262,20 +262,20 @@ def test_of_many_generations_some_are_drawn_as_lines() -> None:
     assert evenly(range(6), 6) == [0, 1, 2, 3, 4, 5]
 
 
-def test_the_same_folder_gives_the_same_bytes(finished: Path, html: str) -> None:
-    run_dir = RunDir.read(finished)
+def test_the_same_folder_gives_the_same_bytes(reported: Path, html: str) -> None:
+    run_dir = RunDir.read(reported)
     assert write_report(run_dir).read_text(encoding="utf-8") == html
     run_dir.close()
 
 
 def test_known_and_new_sizes_are_kept_apart_where_the_model_says_which_it_knew(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert not [one for one in drawn(finished) if one.name == "reliability-generalisation" or "new" in one.caption]
+    assert not [one for one in drawn(reported) if one.name == "reliability-generalisation" or "new" in one.caption]
     (tmp_path / "no-such-model").mkdir()
     (tmp_path / "no-such-model" / "pretraining.json").write_text('{"sizes": {"blocksworld": [2, 3, 4]}}')
-    found = {one.name: one for one in drawn(finished)}
+    found = {one.name: one for one in drawn(reported)}
     # Task i has size 3 + i % 4 and is solved by generation 0 if i < 8, by generation 2 if i < 30, of 40.
     rows = [tuple(row) for row in found["reliability-generalisation"].table.groups[0].rows]
     assert [(row[0], row[1], row[3]) for row in rows] == [
@@ -288,8 +288,8 @@ def test_known_and_new_sizes_are_kept_apart_where_the_model_says_which_it_knew(
     assert "pretraining had sizes: blocksworld 2 to 4" in Reader(report_of(tmp_path / "told", [8])).prose
 
 
-def test_the_interval_of_some_tasks_is_that_of_all_when_they_are_all(finished: Path) -> None:
-    run_dir = RunDir.read(finished)
+def test_the_interval_of_some_tasks_is_that_of_all_when_they_are_all(reported: Path) -> None:
+    run_dir = RunDir.read(reported)
     counts, metrics = read(run_dir).counts, run_dir.metrics()
     run_dir.close()
     for one, split in product(metrics, ("held_out", "deployed")):
@@ -305,10 +305,10 @@ def test_reasons_are_counted_by_kind(html: str) -> None:
     assert ("step (pick-up …): <unparseable> & more", "2.5%", "2.5%", "2.5%") in rows
 
 
-def test_the_lineage_is_that_of_the_pools(finished: Path) -> None:
-    table = next(one for one in drawn(finished) if one.name == "lineage").table
+def test_the_lineage_is_that_of_the_pools(reported: Path) -> None:
+    table = next(one for one in drawn(reported) if one.name == "lineage").table
     rows = [[cell.text if isinstance(cell, Link) else cell for cell in row] for row in table.groups[0].rows]
-    run_dir = RunDir.read(finished)
+    run_dir = RunDir.read(reported)
     pools = [run_dir.pool(generation) for generation in (0, 1)]
     run_dir.close()
     edges = [(f"generation {o}", f"generation {g}", str(n)) for g, pool in enumerate(pools, 1) if pool
@@ -350,13 +350,14 @@ def test_diversity_is_shown_where_it_was_measured(tmp_path: Path) -> None:
     assert [list(row) for row in found["copies"].table.groups[0].rows] == [["1", "12.5%"], ["2", "12.5%"]]
 
 
-def test_every_figure_becomes_files_for_a_paper(finished: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_every_figure_becomes_files_for_a_paper(reported: Path, tmp_path: Path) -> None:
     from pypdf import PdfReader
 
-    run_dir = RunDir.read(finished)
+    run_dir = RunDir.read(reported)
     written = write_figures(run_dir, tmp_path / "figures")
     run_dir.close()
-    made = drawn(finished)
+    made = drawn(reported)
     names = {one.name for one in made}
     assert {path.name for path in written} == {
         f"{name}{width}.{form}" for name in names for width in ("", "-wide") for form in ("svg", "pdf")
@@ -378,6 +379,7 @@ def _descriptor(font: Any) -> Any:
     return font["/DescendantFonts"][0]["/FontDescriptor"] if "/DescendantFonts" in font else font["/FontDescriptor"]
 
 
+@pytest.mark.slow
 def test_drawing_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:
     make_run(tmp_path / "run", [8, 20]).close()
     code = f"""

@@ -288,6 +288,7 @@ def entered(server: Server, generation: Path, policy: Policy) -> None:
         store.close()
 
 
+@pytest.mark.slow
 def test_an_adapter_is_loaded_under_a_name_of_its_own_and_shown_to_be_there(server: Server, generation: Path) -> None:
     policy = read_policy(generation / "policy")
     entered(server, generation, policy)
@@ -298,6 +299,7 @@ def test_an_adapter_is_loaded_under_a_name_of_its_own_and_shown_to_be_there(serv
     assert said.logprobs == pytest.approx(scored, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_an_adapter_that_was_never_applied_stops_the_run(server: Server, generation: Path) -> None:
     server.stale = True
     with pytest.raises(Stopped) as caught:
@@ -322,6 +324,7 @@ def test_another_base_model_is_noticed_before_anything_was_ever_sampled(
     store.close()
 
 
+@pytest.mark.slow
 def test_a_whole_run_over_a_server_and_the_key_is_nowhere(server: Server, run_cli: Cli, tmp_path: Path) -> None:
     config = write_config(tmp_path, {"generations": 1, "training.method": "lora", "sampling.sampler": "openai",
                                      "server.concurrency": 4})  # fmt: skip
@@ -464,6 +467,7 @@ def processes_with(word: str) -> list[str]:
     return [line for line in lines if word in line]
 
 
+@pytest.mark.slow
 def test_a_server_of_our_own_runs_only_while_it_is_used(stand_in: Path) -> None:
     with VllmSampler(BASE, own_server(stand_in)) as one:
         (said,) = one.sample(PROMPTS[:1], 3)
@@ -476,6 +480,7 @@ def test_a_server_of_our_own_runs_only_while_it_is_used(stand_in: Path) -> None:
     assert not one._log.exists()
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_start_is_told_with_the_end_of_its_log(stand_in: Path) -> None:
     with pytest.raises(ServerError, match="ended by itself") as caught:
         VllmSampler(BASE, own_server(stand_in, "--fail")).__enter__()

@@ -33,7 +33,7 @@ from iterdeploy.view.shelves import View
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")]
 
 expect = sync_api.expect
 OPTIONS = [

@@ -22,6 +22,8 @@ from helpers.support import TINY_ANSWERS, assert_refused, assert_whole, file_has
 from iterdeploy.record.files import read_json
 from iterdeploy.record.run_dir import RunDir, _holder, _lock
 
+pytestmark = pytest.mark.slow
+
 SEED = int(os.environ.get("ITERDEPLOY_TEST_SEED") or random.SystemRandom().randrange(10**6))
 KILLED = -signal.SIGKILL
 KILLS_BY_CLOCK = KILLS_BY_LINE = 10

@@ -13,6 +13,8 @@ import pytest
 
 from helpers.support import assert_refused, assert_whole, iterdeploy, run_facts, write_config
 
+pytestmark = pytest.mark.slow
+
 KILOBYTE = 1024
 
 

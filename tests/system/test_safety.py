@@ -58,6 +58,7 @@ def test_a_model_with_pickled_weights_alone_is_refused_and_they_are_not_loaded(
     assert not mark.exists() and not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_pickles_beside_good_weights_are_never_touched_in_a_whole_run(tmp_path: Path) -> None:
     folder, mark = model_copy(tmp_path / "model"), tmp_path / "mark"
     for name in ("pytorch_model.bin", "adapter_model.bin", "training_args.bin", "optimizer.pt", "tokenizer.pkl"):
@@ -143,6 +144,7 @@ def test_code_of_a_model_does_not_run_unless_the_configuration_says_so(
     assert not (tmp_path / "mark").exists() and not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_code_that_ran_is_warned_of_and_recorded(
     odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,6 +220,7 @@ def test_an_ordinary_configuration_holds_none() -> None:
     refuse_keys(config_with(), os.environ)
 
 
+@pytest.mark.slow
 def test_keys_in_the_environment_or_on_the_command_line_are_in_no_file_and_in_no_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,8 @@ import pytest
 import iterdeploy as package
 from helpers.support import MODEL, ROOT
 
+pytestmark = pytest.mark.slow
+
 SOURCE = Path(package.__file__).parent
 LIBRARIES = Path(numpy.__file__).parents[1]
 """Where this environment has what `iterdeploy` depends on."""

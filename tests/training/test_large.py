@@ -212,6 +212,7 @@ HOW = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOW)
 def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_weights(name: str, tmp_path: Path) -> None:
     how, path = HOW[name], tmp_path / "killed"

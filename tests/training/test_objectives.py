@@ -130,6 +130,7 @@ def test_the_examples_carry_the_probability_with_which_they_were_sampled(traces:
     assert make_examples({"x": silent}, {"x": 1.0})[0].behaviour_logprob is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("objective", "policies"), [("reinforce", ["newest_generation"]), ("iw_reinforce", ["all"]), ("iw_sft", ["valid"])]
 )

@@ -62,6 +62,7 @@ FULL = {"tokens_per_batch": 200, "epochs": 2, "rows_per_batch": 3, "tokens_per_p
 ADAPTER = {"objective": "iw_sft", "importance": "self_normalised", "method": "lora", "lora_dropout": 0.0, "epochs": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how", [FULL, ADAPTER, FULL | SHARDED, ADAPTER | SHARDED | {"gradient_checkpointing": True, "rows_per_batch": 3}]
 )
@@ -103,6 +104,7 @@ def check_held(folder: Path, sharded: bool) -> None:
             assert first == second == whole, kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [
@@ -129,6 +131,7 @@ def processes_with(path: Path) -> list[str]:
     return [line for line in listed.splitlines() if "iterdeploy.training.worker" in line and str(path) in line]
 
 
+@pytest.mark.slow
 def test_what_stops_a_worker_is_told_as_if_it_were_here(tmp_path: Path) -> None:
     rows = [replace(ROWS[0], behaviour_logprob=None), *ROWS[1:]]
     trainer = Trainer(settings(processes=2, objective="iw_sft", validation_share=0.0), CONFIG.model, 5)
