@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from iterdeploy.audit.changes import changes
 from iterdeploy.audit.decisions import decisions, rivals_allowed, validity
 from iterdeploy.audit.findings import asked_for, corrected, findings
+from iterdeploy.audit.heritability import heritability
+from iterdeploy.audit.looks import looks
 from iterdeploy.audit.observe import Observations, keep_matrix, observe
 from iterdeploy.audit.questions import picked, published
 from iterdeploy.audit.records import Audit, Reward
@@ -58,8 +60,13 @@ def observe_run(traces: Iterable[Trace], policies: Sequence[str], own: Mapping[s
     return observe(traces, {name: features[name] for name in {**first, **features}})
 
 
-def audit_observed(seen: Observations, kept: "NDArray[np.bool_]", policies: Sequence[str]) -> Audit:
-    """The same from what was measured of the traces, and from which pools kept them, (G, R)."""
+def audit_observed(
+    seen: Observations, kept: "NDArray[np.bool_]", policies: Sequence[str], planned: int | None = None
+) -> Audit:
+    """The same from what was measured of the traces, and from which pools kept them, (G, R).
+
+    `planned`: how many pools the run will make, of which each is looked at; None: as many as there are.
+    """
     asked = asked_for(policies)
     allowed = rivals_allowed(seen, kept)
     rewards = rewarded(seen, kept, allowed)
@@ -73,6 +80,8 @@ def audit_observed(seen: Observations, kept: "NDArray[np.bool_]", policies: Sequ
         rewards=rewards,
         changes=grown,
         findings=findings(rewards, grown, asked),
+        heritability=heritability(seen, kept),
+        looks=looks(seen, kept, asked, planned),
     )
 
 

@@ -27,12 +27,12 @@ def changes(seen: Observations) -> dict[str, Change]:
         return {}
     present = [int(one) for one in np.unique(generation)]
     indicators = np.stack([generation == one for one in present], axis=1).astype(float)  # (R, generations)
-    groups = np.unique(_like(seen)[rows], return_inverse=True)[1]
-    within = [_demean(columns, groups) for columns in (indicators[:, 1:], generation[:, None].astype(float))]
+    groups = np.unique(like(seen)[rows], return_inverse=True)[1]
+    within = [demeaned(columns, groups) for columns in (indicators[:, 1:], generation[:, None].astype(float))]
     out = {}
     for name, column in zip(seen.names, values.T, strict=True):
         means = _least_squares(column, indicators, task)
-        since, trend = (_least_squares(_demean(column[:, None], groups)[:, 0], one, task) for one in within)
+        since, trend = (_least_squares(demeaned(column[:, None], groups)[:, 0], one, task) for one in within)
         out[name] = Change(
             means={number: one for number, one in zip(present, means, strict=True) if one is not None},
             since_first={number: one for number, one in zip(present[1:], since, strict=True) if one is not None},
@@ -41,7 +41,7 @@ def changes(seen: Observations) -> dict[str, Change]:
     return out
 
 
-def _like(seen: Observations) -> "NDArray[np.int64]":
+def like(seen: Observations) -> "NDArray[np.int64]":
     """For each answer the group within which generations are compared."""
     import numpy as np
 
@@ -58,7 +58,7 @@ def _like(seen: Observations) -> "NDArray[np.int64]":
     return groups
 
 
-def _demean(columns: "NDArray[np.float64]", groups: "NDArray[np.int64]") -> "NDArray[np.float64]":
+def demeaned(columns: "NDArray[np.float64]", groups: "NDArray[np.int64]") -> "NDArray[np.float64]":
     """(R, K) less the mean of each row's group."""
     import numpy as np
 

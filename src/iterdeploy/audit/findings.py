@@ -51,28 +51,25 @@ def holm(values: Sequence[float]) -> list[float]:
 
 def corrected(rewards: Sequence[Reward]) -> list[Reward]:
     """With corrected p-values, over all tests of the questions that decide; a check is corrected by itself."""
-    return [
-        _with(
-            reward, _holm_by_key(_tests([other for other in rewards if other.decides] if reward.decides else [reward]))
-        )
-        for reward in rewards
-    ]
+    judged = _holm_by_key(tests([reward for reward in rewards if reward.decides]))
+    return [_with(reward, judged if reward.decides else _holm_by_key(tests([reward]))) for reward in rewards]
 
 
 Test = tuple[str, str, str | tuple[str, ...]]
 """(question, "alone", feature), (question, "joint", feature) or (question, "group", features)."""
 
 
-def _tests(rewards: Sequence[Reward]) -> dict[Test, float]:
-    tests: dict[Test, float] = {}
+def tests(rewards: Sequence[Reward], *, corrected: bool = False) -> dict[Test, float]:
+    """The p-value of everything that may be called rewarded."""
+    found: dict[Test, float | None] = {}
     for reward in rewards:
         for name, one in reward.features.items():
-            if one.alone is not None:
-                tests[reward.question, "alone", name] = one.alone.p
-            if one.coefficient.p is not None:
-                tests[reward.question, "joint", name] = one.coefficient.p
-        tests |= {(reward.question, "group", one.features): one.p for one in reward.groups if one.p is not None}
-    return tests
+            alone = None if one.alone is None else one.alone.p
+            found[reward.question, "alone", name] = one.alone_p if corrected else alone
+            found[reward.question, "joint", name] = one.coefficient_p if corrected else one.coefficient.p
+        for group in reward.groups:
+            found[reward.question, "group", group.features] = group.p_corrected if corrected else group.p
+    return {test: p for test, p in found.items() if p is not None}
 
 
 def _holm_by_key(tests: Mapping[Test, float]) -> dict[Test, float]:

@@ -43,6 +43,8 @@ class Question:
     """The decisions on answers, in strata."""
     features: "NDArray[np.float64]"
     """Of these answers, (answers, F)."""
+    rows: "NDArray[np.int64]"
+    """Which of all answers these are, (answers,)."""
     note: str
     """Why there are no rows, if there are none."""
 
@@ -60,7 +62,9 @@ def published(seen: Observations, first: Decisions) -> Question:
     features[:, ~markers] -= nuisance @ (nuisance.T @ features[:, ~markers])
     which = "valid answers" if first.sole[first.made].all() else "valid answers without a rival"
     note = f"{first.kept[asked].sum()} of {asked.sum()} {which} were kept: there is nothing to compare"
-    return Question(PUBLISHED, design, seen.generation[rows], strata, features[compared], note)
+    return Question(
+        PUBLISHED, design, seen.generation[rows], strata, features[compared], np.flatnonzero(rows)[compared], note
+    )
 
 
 def picked(seen: Observations, first: Decisions) -> Question:
@@ -90,7 +94,7 @@ def picked(seen: Observations, first: Decisions) -> Question:
     same = np.unique(np.stack([seen.task[made], seen.generation[made]]), axis=1, return_inverse=True)[1]
     strata, compared = decided(first.kept[made].astype(float), same, seen.task[made])
     note = "of no two valid answers of one generation to the same task one was kept and one dropped"
-    return Question(PICKED, design, seen.generation[better], strata, seen.values[made[compared]], note)
+    return Question(PICKED, design, seen.generation[better], strata, seen.values[made[compared]], made[compared], note)
 
 
 def _published_design(seen: Observations, rows: "NDArray[np.bool_]", kept: "NDArray[np.bool_]") -> Design:

@@ -158,6 +158,89 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Ratio:
+    """With its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heritability:
+    """What was selected of a feature, and what of it arrived in the next generation's answers to the same tasks."""
+
+    selected: Amount
+    """Sum over the generations of how much more of it the pool has than the generation's answers."""
+    arrived: Amount
+    """Sum over the same generations of how much more of it the next one's answers have: the last less the first."""
+    realised: Ratio | None
+    """`arrived` by `selected`; None where nothing was selected beyond chance."""
+    by_generation: Sequence[tuple[Amount, Amount]]
+    """(selected, arrived)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An audit of all decisions up to one generation, as one of several that share one rate of false alarms."""
+
+    generation: int
+    decisions: int
+    level: float
+    """What this look may spend of the 5%."""
+    p: float
+    """The smallest, corrected for the number of features; 1 where there is nothing to compare."""
+    question: str
+    features: tuple[str, ...]
+    """What it belongs to."""
+    alarm: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """The chance that this audit would have found a preference for a marker."""
+
+    question: str
+    decisions: int
+    level: float
+    """Of one test, after correction for their number."""
+    strengths: Sequence[float]
+    """Logarithms of the ratio of odds."""
+    prevalences: Sequence[float]
+    """Shares of the answers that have the marker."""
+    found: Sequence[Sequence[float]]
+    """By strength, then prevalence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A few words in a row whose answers are kept more or less often than like answers without."""
+
+    text: str
+    share: float
+    """Of the answers that have it."""
+    difference: Amount
+    """Of shares kept, with the phrase less without, in the half that it was tested on."""
+    q: float
+    """Among phrases with this q or a smaller one, at most this share is expected to be false."""
+    like: str
+    """The measured feature that goes most with it."""
+    correlation: float
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    question: str
+    tried: int
+    """Phrases, on the answers to one half of the tasks."""
+    tested: int
+    """Candidates, on those to the other half."""
+    answers: int
+    """Of that half."""
+    phrases: Sequence[Phrase]
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What is beyond chance: a sentence, and what it is about."""
 
@@ -209,6 +292,11 @@ class Audit:
     rewards: Sequence[Reward]
     changes: Mapping[str, Change]
     findings: Sequence[Finding]
+    heritability: Mapping[str, Heritability]
+    looks: Sequence[Look]
+    power: Sequence[Power] = ()
+    """Where it was asked for; so below."""
+    discoveries: Sequence[Discovery] = ()
     against: Comparison | None = None
 
     def reward(self, question: str) -> Reward:

@@ -35,7 +35,7 @@ def is_marker(seen: Observations) -> "NDArray[np.bool_]":
     return markers
 
 
-def reward(seen: Observations, question: Question, *, decides: bool) -> Reward:
+def reward(seen: Observations, question: Question, *, decides: bool, by_generation: bool = True) -> Reward:
     """Without corrections for the number of features."""
     design = question.design
     markers = dict(zip(seen.names, is_marker(seen).tolist(), strict=True))
@@ -49,7 +49,7 @@ def reward(seen: Observations, question: Question, *, decides: bool) -> Reward:
     overall = {**notes, **estimate(chosen)}
     joint = _joint(chosen)
     shares = effects.shares(joint, joint.design, markers, spread) if joint else {}
-    generations = _by_generation(chosen, question.generation, markers, spread)
+    generations = _by_generation(chosen, question.generation, markers, spread) if by_generation else {}
     features = {
         name: Rewarded(
             marker=markers[name],
