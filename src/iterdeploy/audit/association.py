@@ -68,7 +68,7 @@ def associations(columns: "Array", of: Decided) -> list[Amount | None]:
     """For each feature, (R, F), the difference of shares kept for a unit of it; None where it does not vary."""
     import numpy as np
 
-    if not len(of.kept):
+    if not columns.size:
         return [None] * columns.shape[1]
     centred, decisions = of.centred(columns), of.centred(of.kept[:, None])[:, 0]
     markers = np.isin(columns, (0.0, 1.0)).all(axis=0) & (columns.sum(axis=0) <= MOST_EXACT)

@@ -91,6 +91,11 @@ def observe(traces: Iterable[Trace], features: Mapping[str, Feature]) -> Observa
     )
 
 
+def text(trace: Trace) -> str:
+    """What the answer says."""
+    return trace.completion.text
+
+
 def keep_matrix(seen: Observations, pools: Sequence[Collection[str]]) -> "NDArray[np.bool_]":
     """(G, R): which pool holds which answer."""
     import numpy as np

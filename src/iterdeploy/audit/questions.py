@@ -55,7 +55,9 @@ def published(seen: Observations, first: Decisions) -> Question:
     asked = first.made & first.sole
     rows = _where_both_happen(seen, asked, first.kept)
     design = _published_design(seen, rows, first.kept)
-    strata, compared = decided(design.kept, _strata(seen, rows), design.clusters)
+    generation, places = seen.generation[rows], np.flatnonzero(rows)
+    like = like_tasks(seen, places, len(np.unique(generation)))
+    strata, compared = decided(design.kept, _numbered(generation, like), design.clusters)
     features = design.columns.copy()
     markers = np.isin(features, (0.0, 1.0)).all(axis=0)
     nuisance = orthonormal(design.nuisance)  # for what is no marker, exactness is not at stake: straight lines in size
@@ -91,7 +93,7 @@ def picked(seen: Observations, first: Decisions) -> Question:
         clusters=seen.task[better],
     )
     made = np.flatnonzero(first.made)
-    same = np.unique(np.stack([seen.task[made], seen.generation[made]]), axis=1, return_inverse=True)[1]
+    same = _numbered(seen.task[made], seen.generation[made])
     strata, compared = decided(first.kept[made].astype(float), same, seen.task[made])
     note = "of no two valid answers of one generation to the same task one was kept and one dropped"
     return Question(PICKED, design, seen.generation[better], strata, seen.values[made[compared]], made[compared], note)
@@ -117,20 +119,29 @@ def _published_design(seen: Observations, rows: "NDArray[np.bool_]", kept: "NDAr
     )
 
 
-def _strata(seen: Observations, rows: "NDArray[np.bool_]") -> "NDArray[np.int64]":
-    """Generation, domain and range of sizes of each row, as a number, (R,)."""
+def like_tasks(seen: Observations, rows: "NDArray[np.int64]", times: int) -> "NDArray[np.int64]":
+    """Domain and range of sizes of each row's task, as a number, (R,).
+
+    As many ranges as leave each `ROWS_OF_STRATUM` rows, were they divided into so many `times` besides.
+    """
     import numpy as np
 
-    domain, size, generation = seen.domain[rows], seen.size[rows], seen.generation[rows]
-    cells = len(np.unique(domain)) * len(np.unique(generation))
-    ranges = int(np.clip(len(size) // (ROWS_OF_STRATUM * max(1, cells)), 1, MOST_RANGES))
+    domain, size = seen.domain[rows], seen.size[rows]
+    cells = max(1, len(np.unique(domain)) * times)
+    ranges = int(np.clip(len(size) // (ROWS_OF_STRATUM * cells), 1, MOST_RANGES))
     of_size = np.zeros(len(size), dtype=np.int64)
     for number in np.unique(domain):
         ours = domain == number
         ends = np.quantile(size[ours], np.arange(1, ranges) / ranges)
         of_size[ours] = np.searchsorted(ends, size[ours], side="left")
-    keys = np.stack([generation, domain, of_size])
-    numbers: NDArray[np.int64] = np.unique(keys, axis=1, return_inverse=True)[1]
+    return _numbered(domain, of_size)
+
+
+def _numbered(*labels: "NDArray[np.int64]") -> "NDArray[np.int64]":
+    """The combinations of labels as numbers from 0, (R,)."""
+    import numpy as np
+
+    numbers: NDArray[np.int64] = np.unique(np.stack(labels), axis=1, return_inverse=True)[1]
     return numbers
 
 

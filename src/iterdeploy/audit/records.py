@@ -241,6 +241,41 @@ class Discovery:
 
 
 @dataclass(frozen=True, slots=True)
+class Taste:
+    """Of one curator, for one feature."""
+
+    difference: Amount
+    """Of shares kept, with the marker less without; for any other feature, with more than the median of like answers
+    less with no more."""
+    q: float
+    """Corrected over all curators and features."""
+    named: bool
+    """Among those named at most 5% are expected to be false."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curator:
+    name: str
+    judged: int
+    """Valid answers."""
+    kept: int
+    share: float
+    """Of all that was kept by anybody."""
+    tastes: Mapping[str, Taste]
+    influence: Mapping[str, float]
+    """Feature -> by how much this curator's choices move its share among all that was kept; the sum over all curators
+    is how much more of it is among what was kept than among what was judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curators:
+    judgements: int
+    curators: Sequence[Curator]
+    differ: Mapping[str, float]
+    """Feature -> corrected p of "all curators have the same taste in it"."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What is beyond chance: a sentence, and what it is about."""
 
@@ -297,6 +332,7 @@ class Audit:
     power: Sequence[Power] = ()
     """Where it was asked for; so below."""
     discoveries: Sequence[Discovery] = ()
+    curators: Curators | None = None
     against: Comparison | None = None
 
     def reward(self, question: str) -> Reward:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from iterdeploy.audit.further_tables import further
 from iterdeploy.audit.questions import PICKED, PUBLISHED
 from iterdeploy.audit.records import Amount, Audit, Change, Coefficient, Comparison, Decision, Kept, Reward, Rewarded
 from iterdeploy.audit.words import between, effect, points, ratio
@@ -15,13 +16,14 @@ ASKED = {1: "more", -1: "less"}
 
 
 def tables(audit: Audit) -> Iterator[Table]:
-    """Validity, two for each question with something to tell, and the changes."""
+    """Validity, two for each question with something to tell, the changes, and what else was asked for."""
     yield _validity(audit)
     for reward in audit.rewards:
         if reward.features:
             yield _shares(audit, reward)
             yield _odds(audit, reward)
     yield _changes(audit.changes)
+    yield from further(audit)
     if audit.against is not None:
         yield from _comparison(audit.against)
 

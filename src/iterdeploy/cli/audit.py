@@ -1,15 +1,21 @@
 """`iterdeploy audit`: what a run's curation rewards, and whether the model comes to do it."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iterdeploy.audit import Audit, audit_observed, keep_matrix, need_statistics, observe_run
 from iterdeploy.audit.compare import compare, left_out
-from iterdeploy.audit.observe import Observations
-from iterdeploy.audit.records import Comparison
+from iterdeploy.audit.curators import curators, read_judgements
+from iterdeploy.audit.decisions import decisions
+from iterdeploy.audit.discovery import discover
+from iterdeploy.audit.findings import tests
+from iterdeploy.audit.observe import Observations, text
+from iterdeploy.audit.power import power
+from iterdeploy.audit.questions import picked, published
+from iterdeploy.audit.records import Comparison, Discovery
 from iterdeploy.audit.saved import as_json
 from iterdeploy.audit.tables import tables
 from iterdeploy.cli.common import console, run_path, show
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Seen = tuple[Observations, "NDArray[np.bool_]", Sequence[str]]
+    Seen = tuple[Observations, "NDArray[np.bool_]", Sequence[str], int]
 
 
 def audit(arguments: argparse.Namespace) -> int:
@@ -31,8 +37,15 @@ def audit(arguments: argparse.Namespace) -> int:
     other = (
         run_path(argparse.Namespace(run=arguments.against, runs_dir=arguments.runs_dir)) if arguments.against else None
     )
+    judgements = read_judgements(arguments.curators) if arguments.curators else None
     seen = _read(path, own)
     found = audit_observed(*seen)
+    if arguments.power:
+        found = replace(found, power=power(found.rewards, len(tests(found.rewards))))
+    if arguments.discover:
+        found = replace(found, discoveries=_discoveries(path, seen[0], seen[1], found))
+    if judgements is not None:
+        found = replace(found, curators=curators(seen[0], judgements))
     if other is not None:
         found = replace(found, against=_against(path.name, found, seen, other.name, _read(other, own)))
     write_text(path / "audit.json", as_json(found))
@@ -41,6 +54,22 @@ def audit(arguments: argparse.Namespace) -> int:
     else:
         _print(found)
     return 0
+
+
+def _discoveries(path: Path, seen: Observations, kept: "NDArray[np.bool_]", found: Audit) -> list[Discovery]:
+    """For each question that decides and has something to compare."""
+    first = decisions(seen, kept, found.rivals_allowed)
+    questions = [question(seen, first) for question in (published, picked)]
+    decide = {reward.question for reward in found.rewards if reward.decides and reward.decisions}
+    return [discover(seen, question, lambda: _texts(path)) for question in questions if question.name in decide]
+
+
+def _texts(path: Path) -> Iterator[tuple[str, str]]:
+    run_dir = RunDir.read(path)
+    try:
+        yield from ((trace.id, text(trace)) for trace in run_dir.store.traces() if trace.valid)
+    finally:
+        run_dir.close()
 
 
 def _read(path: Path, own: Mapping[str, Feature]) -> "Seen":
@@ -55,7 +84,7 @@ def _read(path: Path, own: Mapping[str, Feature]) -> "Seen":
         seen = observe_run(run_dir.store.traces(), policies, own)
     finally:
         run_dir.close()
-    return seen, keep_matrix(seen, pools), policies
+    return seen, keep_matrix(seen, pools), policies, run_dir.config.generations
 
 
 def _against(name: str, found: Audit, seen: "Seen", other_name: str, other: "Seen") -> Comparison:
@@ -76,6 +105,8 @@ def _print(found: Audit) -> None:
             out.print(f"{reward.question}: {reward.note}.")
     for sentence in found.against.sentences if found.against else ():
         out.print(sentence)
+    for look in [look for look in found.looks if look.alarm][:1]:
+        out.print(f"ALARM after generation {look.generation}: {' and '.join(look.features)} ({look.question}).")
     told = [finding.sentence for finding in found.findings if finding.kind != "warning"]
     for sentence in told or ["No feature measured here is rewarded beyond chance."]:
         out.print(sentence)
