@@ -97,15 +97,16 @@ def associations(columns: "Array", of: Decided) -> list[Amount | None]:
             p = _normal(within, of)
         inflation = max(1.0, clustered / alone) if alone > 0 else 1.0
         error = max(alone, clustered) ** 0.5 / squares
-        out.append(_amount(slope, error, _inflated(p, inflation), clusters - 1))
+        most = 1.0 if markers[place] else np.inf
+        out.append(_amount(slope, error, _inflated(p, inflation), clusters - 1, most))
     return out
 
 
-def _amount(value: float, error: float, p: float, freedom: int) -> Amount:
+def _amount(value: float, error: float, p: float, freedom: int, most: float) -> Amount:
     from scipy.stats import t
 
     reach = float(t.ppf((1 + CONFIDENCE) / 2, max(1, freedom))) * error
-    return Amount(value, value - reach, value + reach, error, p)
+    return Amount(value, max(-most, value - reach), min(most, value + reach), error, p)
 
 
 def _inflated(p: float, inflation: float) -> float:

@@ -37,8 +37,8 @@ def _heritability(found: Mapping[str, Heritability]) -> Table:
             for name, one in found.items()
         ),
         (
-            "Selected: the pool's answers less those of the generation before it. Arrived: the next generation's answers "
-            "less those of the generation before. A dash: nothing was selected beyond chance.",
+            "Selected: the pool's answers less those of the generation that it is made after. Arrived: the next "
+            "generation's answers less those of this one. A dash: nothing was selected beyond chance.",
         ),
     )
 
@@ -73,13 +73,13 @@ def _looks(looks: Sequence[Look]) -> Table:
 
 def _power(power: Power) -> Table:
     return Table(
-        f"What could have been found ({power.question}): chance to find a taste for a marker in {power.decisions} decisions",
+        f"What could have been found ({power.question}): the chance to see a taste in {power.decisions} decisions",
         ("ratio of odds", *(f"{share:.0%} of answers have it" for share in power.prevalences)),
         tuple(
             (ratio(strength), *(f"{chance:.0%}" for chance in row))
             for strength, row in zip(power.strengths, power.found, strict=True)
         ),
-        (f"By the test of the marker alone, at p < {power.level:.2g} (5% shared by all tests of this audit).",),
+        (f"A taste for a marker; by its test alone, at p < {power.level:.2g} (5% for all tests of this audit).",),
     )
 
 
@@ -99,8 +99,8 @@ def _discovery(found: Discovery) -> Table:
         ),
         (
             f"{found.tried} phrases were tried on the answers to one half of the tasks; {found.tested} candidates were "
-            f"tested on the {found.answers} answers to the other half. At most 5% of those shown are expected to be false."
-            + ("" if found.phrases else " None stands out."),
+            f"tested on the {found.answers} answers to the other half. "
+            + ("At most 5% of those shown are expected to be false." if found.phrases else "None stands out."),
         ),
     )
 

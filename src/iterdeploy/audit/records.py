@@ -100,7 +100,7 @@ class Rewarded:
     coefficient_p: float | None
     """Corrected."""
     shares: Shares | None
-    """At equal other features."""
+    """At equal other features; None where the coefficient is infinite or cannot be told."""
     by_generation: Mapping[int, OfGeneration]
     drift: Contrast | None
     """Change a generation; None unless three generations tell."""

@@ -58,7 +58,7 @@ def reward(seen: Observations, question: Question, *, decides: bool, by_generati
             alone_p=None,
             coefficient=overall[name],
             coefficient_p=None,
-            shares=shares.get(name),
+            shares=shares.get(name) if overall[name].value is not None else None,
             by_generation={number: of[name] for number, of in generations.items() if name in of},
             drift=_drift(name, generations, question.generation),
         )
@@ -93,7 +93,10 @@ def _by_generation(
         if joint is not None:
             population = design.pick(joint.design.names).at_the_time_of(new)
             shares = effects.shares(joint, population, markers, spread)
-        out[int(number)] = {name: OfGeneration(one, shares.get(name)) for name, one in estimate(new).items()}
+        out[int(number)] = {
+            name: OfGeneration(one, shares.get(name) if one.value is not None else None)
+            for name, one in estimate(new).items()
+        }
     return out
 
 

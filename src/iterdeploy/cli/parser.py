@@ -99,8 +99,13 @@ def parser() -> argparse.ArgumentParser:
 
     audit = command("audit", "show what a run's curation rewards, and whether the model comes to do it")
     _add_run(audit)
-    audit.add_argument("--against", metavar="RUN2", help="another run, to say which coefficients differ")
+    audit.add_argument("--against", metavar="RUN2", help="another run, to say which effects differ")
     audit.add_argument("--features", type=Path, metavar="FILE", help="a Python file with features of your own")
+    audit.add_argument("--power", action="store_true", help="also say what so many answers could have shown")
+    audit.add_argument("--discover", action="store_true", help="also look for phrases that nobody thought of")
+    audit.add_argument(
+        "--curators", type=Path, metavar="FILE", help="who kept what, as JSON lines: also one audit for each curator"
+    )
     _add_json(audit)
     _add_runs_dir(audit)
 
