@@ -80,7 +80,7 @@ def audit_observed(
         rewards=rewards,
         changes=grown,
         findings=findings(rewards, grown, asked),
-        heritability=heritability(seen, kept),
+        heritability=heritability(seen, kept, allowed),
         looks=looks(seen, kept, asked, planned),
     )
 

@@ -150,6 +150,8 @@ def _influence(judged: Judged) -> "Array":
     import numpy as np
 
     out = np.zeros((len(judged.names), judged.markers.shape[1]))
+    if not len(judged.kept):
+        return out
     np.add.at(out, judged.curator, judged.kept[:, None] * (judged.markers - judged.markers.mean(axis=0)))
     moved: Array = out / max(1.0, float(judged.kept.sum()))
     return moved

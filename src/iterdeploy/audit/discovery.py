@@ -3,15 +3,16 @@
 A phrase is one to four words in a row; a word with a digit in it, a name or a number, is `#`. Thousands of phrases are
 tried, so candidates come from the answers to one half of the tasks, and are tested on those to the other half alone:
 there are few of them, and what made them candidates is no part of their test. Of the phrases reported, at most 5% are
-expected to be false (Benjamini and Hochberg, 1995). A phrase that nearly always comes with a better candidate is left
-out, and the measured feature that goes most with a phrase is named: what is found may be an old acquaintance.
+expected to be false (Benjamini and Hochberg, 1995). A phrase that nearly always comes with a better candidate, holds one
+or is part of one is left out, and the measured feature that goes most with a phrase is named: what is found may be an
+old acquaintance.
 
 R: answers. V: phrases.
 """
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from iterdeploy.audit.association import Decided, associations, decided
@@ -64,10 +65,10 @@ def discover(seen: Observations, question: Question, texts: Texts) -> Discovery:
     vocabulary = _vocabulary(text for name, text in texts() if name in rows and not half[rows[name]])
     matrix = _occurrences(vocabulary, rows, texts())  # (R, V), sparse
     first, second = (_part(question.strata, rows_of) for rows_of in (~half, half))
-    chosen = _candidates(matrix[np.flatnonzero(~half)][first[1]], first[0])
+    names = list(vocabulary)
+    chosen = _candidates(matrix[np.flatnonzero(~half)][first[1]], first[0], names)
     columns = matrix[:, chosen].toarray().astype(float)
     tested = associations(columns[half][second[1]], second[0])
-    names = list(vocabulary)
     found = [
         Phrase(
             names[place], float(columns[:, number].mean()), one, 1.0, *_acquaintance(columns[:, number], seen, question)
@@ -129,8 +130,8 @@ def _part(of: Decided, rows: "NDArray[np.bool_]") -> "tuple[Decided, NDArray[np.
     return decided(of.kept[rows], of.strata[rows], of.clusters[rows])
 
 
-def _candidates(matrix: Any, of: Decided) -> list[int]:
-    """The phrases that differ most in this half, none of them nearly the same as a better one."""
+def _candidates(matrix: Any, of: Decided, names: Sequence[str]) -> list[int]:
+    """The phrases that differ most in this half, none of them nearly the same as a better one, or with it in it."""
     import numpy as np
     from scipy.sparse import csr_array
 
@@ -148,7 +149,7 @@ def _candidates(matrix: Any, of: Decided) -> list[int]:
     for place in np.argsort(-z, kind="stable").tolist():
         if len(chosen) == CANDIDATES or z[place] < PROMISING:
             break
-        if variance[place] <= 1e-9:
+        if variance[place] <= 1e-9 or any(_within(names[place], names[better]) for better in chosen):
             continue
         together = (matrix[:, [place]].T @ matrix[:, chosen]).toarray()[0] / len(of.kept) if chosen else np.zeros(0)
         other, own = shares[chosen], shares[place]
@@ -156,6 +157,11 @@ def _candidates(matrix: Any, of: Decided) -> list[int]:
         if not (abs(together - other * own) > SAME * scale).any():
             chosen.append(place)
     return chosen
+
+
+def _within(one: str, other: str) -> bool:
+    """Whether either is part of the other."""
+    return f" {one} " in f" {other} " or f" {other} " in f" {one} "
 
 
 def _acquaintance(column: "Array", seen: Observations, question: Question) -> tuple[str, float]:

@@ -5,13 +5,16 @@ differential S. The next generation's own answers have more of it, too, by the r
 heritability (Falconer and Mackay, 1996, chapter 11): 0 where the training does not pass a feature on, 1 where the next
 generation writes like its pool.
 
-All are differences on the same tasks, from one regression: feature = task + group, where a group is the valid answers
-of one generation or the pool of one, by least squares, with errors clustered by task. An answer in a pool is a row in
-both. The ratio's interval is Fieller's, which is unbounded, and then not given, where S is not beyond chance.
+Both are differences among like answers, by least squares: feature = constant + group; a group is the valid answers
+of one generation or the pool of one. For the response the constant is the task's. For the differential it is that of
+all tasks of one domain and size, because users who keep or drop an answer by itself also select among tasks; but the
+task's where curation picks among the answers to one (`rivals_allowed`). Errors are clustered by task, over both. The
+ratio's interval is Fieller's, which is unbounded, and then not given, where S is not beyond chance.
 
-R: rows. G: pools.
+R: rows. G: pools. K: contrasts. T: tasks.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iterdeploy.audit.changes import demeaned, like
@@ -23,9 +26,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+    Labels = NDArray[np.int64]
 
 
-def heritability(seen: Observations, kept: "NDArray[np.bool_]") -> dict[str, Heritability]:
+def heritability(seen: Observations, kept: "NDArray[np.bool_]", allowed: int | None) -> dict[str, Heritability]:
     """Of each feature that varies. `kept`: (G, R). Nothing where no generation was trained yet."""
     import numpy as np
 
@@ -37,60 +41,84 @@ def heritability(seen: Observations, kept: "NDArray[np.bool_]") -> dict[str, Her
         return {}
     rows = np.concatenate([answers, *pooled])
     group = np.concatenate([seen.generation[answers], *(np.full(len(of), last + 1 + g) for g, of in enumerate(pooled))])
-    labels = [*range(pools + 1), *(last + 1 + g for g in range(pools))]
-    indicators = np.stack([group == label for label in labels[1:]], axis=1).astype(float)  # (R, 2 G)
-    tasks = np.unique(like(seen)[rows], return_inverse=True)[1]
-    columns = demeaned(indicators, tasks)
-    responses = np.zeros((pools, 2 * pools))  # of V(g + 1) - V(g), in terms of the indicators; V(0) is the reference
-    differentials = np.zeros((pools, 2 * pools))
-    for g in range(pools):
-        responses[g, g] += 1
-        differentials[g, pools + g] += 1
-        if g:
-            responses[g, g - 1] -= 1
-            differentials[g, g - 1] -= 1
+    generations = np.arange(pools + 1)
+    cells = np.unique(np.stack([seen.domain, seen.size.astype(np.int64)]), axis=1, return_inverse=True)[1]
+    same = like(seen)
+    selection = Compared(
+        group, (cells if allowed is None else same)[rows], last + 1 + generations[:-1], generations[:-1]
+    )
+    response = Compared(group, same[rows], generations[1:], generations[:-1])
+    task = np.unique(seen.task[rows], return_inverse=True)[1]
     out = {}
     for name, column in zip(seen.names, seen.values[rows].T, strict=True):
-        fitted = _fit(demeaned(column[:, None], tasks)[:, 0], columns, seen.task[rows])
-        if fitted is not None:
-            out[name] = _realised(*fitted, differentials, responses)
+        if column.std() > 1e-9:
+            out[name] = _realised(selection.of(column, task), response.of(column, task))
     return out
 
 
-def _fit(target: "Array", columns: "Array", clusters: "NDArray[np.int64]") -> "tuple[Array, Array, int] | None":
-    """(coefficients, covariance, degrees of freedom); None where the feature does not vary."""
-    import numpy as np
-
-    labels = np.unique(clusters, return_inverse=True)[1]
-    bread = np.linalg.pinv(columns.T @ columns)
-    values = bread @ (columns.T @ target)
-    rest = target - columns @ values
-    if float(rest @ rest) <= 1e-9 * max(1.0, len(target)) or labels.max() < 1:
-        return None
-    sums = np.zeros((int(labels.max()) + 1, columns.shape[1]))
-    np.add.at(sums, labels, columns * rest[:, None])
-    return values, bread @ (sums.T @ sums) @ bread * len(sums) / (len(sums) - 1), len(sums) - 1
+@dataclass(frozen=True, slots=True)
+class Differences:
+    values: "Array"
+    """(K,)"""
+    influence: "Array"
+    """By how much each task moves each of them, (T, K)."""
 
 
-def _realised(
-    values: "Array", covariance: "Array", freedom: int, differentials: "Array", responses: "Array"
-) -> Heritability:
-    def amount(contrast: "Array") -> Amount:
-        from scipy.stats import t
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Differences between groups of rows, like for like."""
 
-        value, error = float(contrast @ values), max(0.0, float(contrast @ covariance @ contrast)) ** 0.5
-        reach = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
-        p = float(2 * t.sf(abs(value) / error, freedom)) if error > 0 else float(value == 0)
-        return Amount(value, value - reach, value + reach, error, p)
+    group: "Labels"
+    """(R,)"""
+    like: "Labels"
+    """Rows with the same number are compared, (R,)."""
+    more: "Labels"
+    """The groups whose means count, (K,) ..."""
+    less: "Labels"
+    """... and those from which they are taken, (K,)."""
 
-    selected, arrived = differentials.sum(axis=0), responses.sum(axis=0)
-    both = float(selected @ covariance @ arrived)
+    def of(self, column: "Array", task: "Labels") -> Differences:
+        """`column`: the feature, (R,)."""
+        import numpy as np
+
+        labels = np.unique(self.group)
+        like = np.unique(self.like, return_inverse=True)[1]
+        columns = demeaned((self.group[:, None] == labels[None, 1:]).astype(float), like)
+        target = demeaned(column[:, None], like)[:, 0]
+        bread = np.linalg.pinv(columns.T @ columns)
+        values = bread @ (columns.T @ target)
+        scores = np.zeros((int(task.max()) + 1, columns.shape[1]))
+        np.add.at(scores, task, columns * (target - columns @ values)[:, None])
+        contrasts = (labels[None, 1:] == self.more[:, None]).astype(float) - (labels[None, 1:] == self.less[:, None])
+        return Differences(contrasts @ values, scores @ bread @ contrasts.T)
+
+
+def _realised(selected: Differences, arrived: Differences) -> Heritability:
+    total, response = selected.influence.sum(axis=1), arrived.influence.sum(axis=1)
+    freedom = len(total) - 1
+    above, below = _amount(float(arrived.values.sum()), response), _amount(float(selected.values.sum()), total)
     return Heritability(
-        selected=amount(selected),
-        arrived=amount(arrived),
-        realised=fieller(amount(arrived), amount(selected), both, freedom),
-        by_generation=[(amount(s), amount(r)) for s, r in zip(differentials, responses, strict=True)],
+        selected=below,
+        arrived=above,
+        realised=fieller(above, below, float(total @ response), freedom),
+        by_generation=[
+            (_amount(float(s), moved_s), _amount(float(r), moved_r))
+            for s, moved_s, r, moved_r in zip(
+                selected.values, selected.influence.T, arrived.values, arrived.influence.T, strict=True
+            )
+        ],
     )
+
+
+def _amount(value: float, influence: "Array") -> Amount:
+    """`influence`: of each task, (T,)."""
+    from scipy.stats import t
+
+    clusters = len(influence)
+    error = float(influence @ influence * clusters / max(1, clusters - 1)) ** 0.5
+    reach = float(t.ppf((1 + CONFIDENCE) / 2, max(1, clusters - 1))) * error
+    p = float(2 * t.sf(abs(value) / error, max(1, clusters - 1))) if error > 0 else float(value == 0)
+    return Amount(value, value - reach, value + reach, error, p)
 
 
 def fieller(above: Amount, below: Amount, covariance: float, freedom: int) -> Ratio | None:
