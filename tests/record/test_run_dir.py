@@ -110,9 +110,9 @@ def test_states(tmp_path: Path) -> None:
     assert reader.state() == {"state": "running", "pid": os.getpid()}
     run.close()
     assert reader.state() == {"state": "interrupted"}
-    Stage(tmp_path / "a" / "generation-0").json("metrics.json", lambda: {"generation": 0})
-    assert reader.state() == {"state": "complete"}
     run = RunDir.open(tmp_path / "a", config_with({"generations": 0}), [])
+    run.generation(0).json("metrics.json", lambda: {"generation": 0})
+    assert run.state() == {"state": "complete"}
     run.stop("some_reason", "because", {"counts": {"d": {"invalid": 3}}})
     run.close()
     assert reader.state() == {"state": "some_reason", "reason": "because", "counts": {"d": {"invalid": 3}}}

@@ -19,8 +19,9 @@ import pytest
 
 from helpers.killing import BOOKKEEPING, Server
 from helpers.support import TINY_ANSWERS, assert_refused, assert_whole, file_hashes, iterdeploy, run_facts, write_config
+from iterdeploy.record import lock
 from iterdeploy.record.files import read_json
-from iterdeploy.record.run_dir import RunDir, _holder, _lock
+from iterdeploy.record.run_dir import RunDir
 
 pytestmark = pytest.mark.slow
 
@@ -192,14 +193,14 @@ def test_asking_for_the_status_over_and_over_disturbs_no_start(finished_copy: Pa
 
     def look(stop: list[bool]) -> None:
         while not stop:
-            _holder(finished_copy)
+            lock.holder(finished_copy)
 
     stop: list[bool] = []
     with ThreadPoolExecutor(1) as one:
         looking = one.submit(look, stop)
         for _ in range(200):
             try:
-                os.close(_lock(finished_copy))
+                os.close(lock.take(finished_copy))
             except ValueError as error:
                 refused.append(error)
         stop.append(True)

@@ -16,11 +16,10 @@ from iterdeploy.audit.observe import Observations, text
 from iterdeploy.audit.power import power
 from iterdeploy.audit.questions import picked, published
 from iterdeploy.audit.records import Comparison, Discovery
-from iterdeploy.audit.saved import as_json
+from iterdeploy.audit.saved import as_json, as_values
 from iterdeploy.audit.tables import tables
-from iterdeploy.cli.common import console, run_path, show
+from iterdeploy.cli.common import console, run_path, saving, show
 from iterdeploy.curation.features import Feature, load_features
-from iterdeploy.record.files import write_text
 from iterdeploy.record.run_dir import RunDir, RunDirError
 
 if TYPE_CHECKING:
@@ -48,7 +47,10 @@ def audit(arguments: argparse.Namespace) -> int:
         found = replace(found, curators=curators(seen[0], judgements))
     if other is not None:
         found = replace(found, against=_against(path.name, found, seen, other.name, _read(other, own)))
-    write_text(path / "audit.json", as_json(found))
+    run_dir = RunDir.read(path)
+    with saving(path / "audit.json"):
+        run_dir.files.write("audit.json", as_values(found))
+    run_dir.close()
     if arguments.json:
         print(as_json(found), end="")
     else:

@@ -1,7 +1,11 @@
 """What several commands share: the run that is meant, and a quiet terminal."""
 
 import argparse
+import errno
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +21,17 @@ def quiet() -> None:
     """Nothing is fetched over the network while a run goes on, and libraries keep their remarks to themselves."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+@contextmanager
+def saving(path: Path) -> Iterator[None]:
+    """Around a write of what is printed anyway: where the folder is only for reading, a warning is enough."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        print(f"iterdeploy: warning: {path} cannot be written ({error.strerror}), it is only shown", file=sys.stderr)
 
 
 def console() -> Console:

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from iterdeploy.cli.common import console, quiet, run_path, show
+from iterdeploy.cli.common import console, quiet, run_path, saving, show
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.theory.analysis import analyse, write_theory
 from iterdeploy.theory.tables import tables
@@ -15,7 +15,8 @@ def theory(arguments: argparse.Namespace) -> int:
     run_dir = RunDir.read(run_path(arguments))
     try:
         entry = analyse(run_dir, arguments.generation, arguments.traces, _say)
-        write_theory(run_dir, entry)
+        with saving(run_dir.path / "theory.json"):
+            write_theory(run_dir, entry)
     finally:
         run_dir.close()
     if arguments.json:

@@ -60,7 +60,7 @@ def model_card(source: Source, generation: int, *, base: str | None, adapter: bo
 
 
 def _facts(source: Source, base: str) -> list[str]:
-    config, calls = source.config, read_json(source.run_dir.path / "provenance.json")["calls"]
+    config, calls = source.config, source.run_dir.calls
     tasks, training = config.tasks, config.training
     about = ", ".join(tasks.domains) if tasks.kind == "planning" else "PDDL files of one's own"
     length = f"{training.steps} steps" if training.steps else f"{training.epochs} epochs"

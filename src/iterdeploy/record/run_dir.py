@@ -16,45 +16,52 @@
 A file or folder of a generation exists only when it is finished, so resuming is calling `run` again.
 """
 
-import errno
-import fcntl
 import os
-import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from iterdeploy.config import RunConfig, UserError
+from iterdeploy.config import RunConfig
 from iterdeploy.config_file import load_config
-from iterdeploy.record.files import read_json, sync, write_json, write_text
+from iterdeploy.record import lock
+from iterdeploy.record.files import (
+    UNFINISHED,
+    RunDirError,
+    read_json,
+    refuse_links,
+    remove,
+    sweep,
+    sync,
+    sync_all,
+    write_text,
+)
 from iterdeploy.record.provenance import provenance
+from iterdeploy.record.seals import Sealed, check_sums, check_text, digest, seal_text, write_sums
 from iterdeploy.record.store import TraceStore
 
-LOCK_TRIES = 25
-LOCK_PAUSE = 0.02
-"""Seconds between tries: `status` holds a run's lock for an instant when it looks whether another process does."""
-
-
-class RunDirError(UserError):
-    """The run's folder cannot be used."""
+CALLS, STOPPED = "provenance.json", "stopped.json"
 
 
 class Stage:
     """The outputs of one generation, each made once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: Sealed | None = None) -> None:
         self.path = path
-        path.mkdir(exist_ok=True)
+        self._files = files or Sealed(path.parent, "")
+        self._files.check_place()
+        if not path.exists():
+            path.mkdir()
+            sync(path.parent)
+        sweep(path, keep="unfinished-policy")
 
     def json(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The finished file's content; made, written beside and renamed if it is not there yet."""
-        target = self.path / name
-        if not target.exists():
-            write_json(target, make())
-        return read_json(target)
+        place = f"{self.path.name}/{name}"
+        if not self._files.exists(place):
+            self._files.write(place, make())
+        return self._files.read(place)
 
     def folder(self, name: str, make: Callable[[Path], object]) -> Path:
         """The finished folder; `make` fills one beside it, which is then renamed.
@@ -62,27 +69,31 @@ class Stage:
         Of an earlier, unfinished one only its checkpoints are left for `make`, which uses them and takes them away.
         """
         target = self.path / name
-        if not target.exists():
-            beside = self.path / f"unfinished-{name}"
-            beside.mkdir(exist_ok=True)
-            for path in beside.iterdir():
-                if not path.name.startswith("checkpoint-"):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
-            make(beside)
-            for path in beside.rglob("*"):
-                sync(path)
-            beside.rename(target)
-            sync(self.path)
+        if target.exists():
+            check_sums(target)
+            return target
+        beside = self.path / f"{UNFINISHED}{name}"
+        beside.mkdir(exist_ok=True)
+        for path in list(beside.iterdir()):
+            if not path.name.startswith("checkpoint-"):
+                remove(path)
+        make(beside)
+        self._files.check_place()
+        write_sums(beside)
+        sync_all(beside)
+        beside.rename(target)
+        sync(self.path)
         return target
 
 
 class RunDir:
     """The folder of one run, locked against a second process while it is open."""
 
-    def __init__(self, path: Path, lock: int | None, store: TraceStore) -> None:
+    def __init__(self, path: Path, store: TraceStore, files: Sealed, locked: int | None = None) -> None:
         self.path = path
         self.store = store
-        self._lock = lock
+        self.files = files
+        self._locked = locked
 
     @classmethod
     def open(
@@ -101,21 +112,23 @@ class RunDir:
         """
         made = not path.exists()
         path.mkdir(parents=True, exist_ok=True)
+        refuse_links(path)
         if not made and any(path.iterdir()) and not (path / "lock").exists():
             raise RunDirError(f"{path}: this folder is not a run of iterdeploy and not empty; choose another --name")
-        lock = _lock(path)
+        locked = lock.take(path)
         try:
+            sweep(path)
             _check_configuration(path, config)
-            calls_file = path / "provenance.json"
-            calls = read_json(calls_file)["calls"] if calls_file.exists() else []
+            files = Sealed(path, digest(path / "config.toml"))
+            calls = (files.find(CALLS) or {"calls": []})["calls"]
             _check_tokenizer(path, config, calls, tokenizer)
             store = TraceStore(path / "traces.sqlite")
             facts = {"remote_code": remote_code, "tokenizer": tokenizer}
-            write_json(calls_file, {"calls": [*calls, provenance(command, facts)]})
-            (path / "stopped.json").unlink(missing_ok=True)
-            return cls(path, lock, store)
+            files.write(CALLS, {"calls": [*calls, provenance(command, facts)]})
+            (path / STOPPED).unlink(missing_ok=True)
+            return cls(path, store, files, locked)
         except BaseException:
-            os.close(lock)
+            os.close(locked)
             raise
 
     @classmethod
@@ -123,58 +136,78 @@ class RunDir:
         """The run for reading only: no lock, nothing is written."""
         if not (path / "config.toml").is_file():
             raise RunDirError(f"{path}: there is no run here (a run's folder has a config.toml)")
-        return cls(path, None, TraceStore(path / "traces.sqlite", read_only=True))
+        refuse_links(path)
+        return cls.reading(path, TraceStore(path / "traces.sqlite", read_only=True))
+
+    @classmethod
+    def reading(cls, path: Path, store: TraceStore) -> "RunDir":
+        return cls(path, store, Sealed(path, digest(path / "config.toml")))
 
     @property
     def config(self) -> RunConfig:
+        check_text(self.path / "config.toml")
         return load_config(self.path / "config.toml")
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        """One entry for the start of the run and for each time that it was resumed."""
+        return list((self.files.find(CALLS) or {"calls": []})["calls"])
 
     def close(self) -> None:
         self.store.close()
-        if self._lock is not None:
-            os.close(self._lock)
+        if self._locked is not None:
+            os.close(self._locked)
 
     def generation(self, number: int) -> Stage:
-        return Stage(self.path / f"generation-{number}")
+        return Stage(self.path / f"generation-{number}", self.files)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The metrics of every generation that has been measured, in order."""
         found: list[dict[str, Any]] = []
-        while (path := self.path / f"generation-{len(found)}" / "metrics.json").exists():
-            found.append(read_json(path))
+        while (metrics := self.files.find(f"generation-{len(found)}/metrics.json")) is not None:
+            found.append(metrics)
         return found
 
     def pool(self, generation: int) -> dict[str, Any] | None:
         """The pool curated after `generation`; None where it has not been."""
-        path = self.path / f"generation-{generation}" / "curated.json"
-        return read_json(path) if path.exists() else None
+        return self.files.find(f"generation-{generation}/curated.json")
 
     def training(self, generation: int) -> dict[str, Any] | None:
         """What training `generation` reported; None for the base model or where it is still to come."""
-        path = self.path / f"generation-{generation - 1}" / "policy" / "training.json"
-        return read_json(path) if path.exists() else None
+        folder = self.path / f"generation-{generation - 1}" / "policy"
+        if not folder.exists():
+            return None
+        check_sums(folder, only=["training.json"])
+        return read_json(folder / "training.json")
 
     def stop(self, state: str, reason: str, details: dict[str, Any]) -> None:
         """Records that the run stopped by itself, and why."""
-        write_json(self.path / "stopped.json", {"state": state, "reason": reason, **details})
+        self.files.write(STOPPED, {"state": state, "reason": reason, **details})
 
     def state(self) -> dict[str, Any]:
         """`state`: running, complete, interrupted, or the name of the reason for which the run stopped by itself."""
-        holder = _holder(self.path) if self._lock is None else None  # a run that asks about itself is not running
+        holder = lock.holder(self.path) if self._locked is None else None  # a run that asks about itself is not running
         if holder is not None:
             return {"state": "running", "pid": holder}
-        if (self.path / "stopped.json").exists():
-            return read_json(self.path / "stopped.json")
+        if (stopped := self.files.find(STOPPED)) is not None:
+            return stopped
         done = len(self.metrics()) == self.config.generations + 1
         return {"state": "complete" if done else "interrupted"}
 
 
 def _check_configuration(path: Path, config: RunConfig) -> None:
-    """Saves the configuration of a new run; RunDirError if the run has another one."""
+    """Saves the configuration of a new run; RunDirError if the run has another one, or has lost its own."""
     saved = path / "config.toml"
     if not saved.exists():
-        write_text(saved, tomli_w.dumps(config.model_dump(mode="json")))
-    elif differences := load_config(saved).differences(config):
+        if left := [name for name in (CALLS, "traces.sqlite", "generation-0") if (path / name).exists()]:
+            raise RunDirError(
+                f"{saved}: this file is missing, but the folder has {', '.join(left)}: with another configuration than "
+                "theirs a run would go wrong; put the file back, or choose another --name"
+            )
+        write_text(saved, seal_text(tomli_w.dumps(config.model_dump(mode="json"))))
+        return
+    check_text(saved)
+    if differences := load_config(saved).differences(config):
         raise RunDirError(
             f"{path}: this run was started with another configuration ({'; '.join(differences)}); "
             "use another --name, or resume it as it was with `iterdeploy resume`"
@@ -192,39 +225,4 @@ def _check_tokenizer(path: Path, config: RunConfig, calls: Sequence[Mapping[str,
         )
 
 
-def _lock(path: Path) -> int:
-    """Takes the run's lock, which the kernel gives back when this process ends, however it ends."""
-    lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    for patience in range(LOCK_TRIES, -1, -1):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                os.close(lock)
-                raise
-        if not patience:
-            holder = (path / "lock").read_text().strip() or "unknown"
-            os.close(lock)
-            raise RunDirError(
-                f"{path}: the process {holder} is working on this run; wait for it, or stop it and call resume"
-            )
-        time.sleep(LOCK_PAUSE)
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
-    return lock
-
-
-def _holder(path: Path) -> int | None:
-    """The id of the process that holds the run's lock; None if none does."""
-    try:
-        lock = os.open(path / "lock", os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return int((path / "lock").read_text().strip() or 0)
-    finally:
-        os.close(lock)
-    return None
+__all__ = ["RunDir", "RunDirError", "Stage"]

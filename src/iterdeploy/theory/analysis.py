@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-from iterdeploy.record.files import read_json, write_json
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.theory import as_trained, proposition1, proposition2
 from iterdeploy.theory.answers import Say, choose
@@ -26,7 +25,6 @@ def analyse(run_dir: RunDir, generation: int | None, traces: int, say: Say) -> d
 
 def write_theory(run_dir: RunDir, entry: dict[str, Any]) -> None:
     """Adds the entry to RUN/theory.json under its generation, as text."""
-    path = run_dir.path / "theory.json"
-    known = read_json(path) if path.exists() else {}
+    known = run_dir.files.find("theory.json") or {}
     known[str(entry["generation"])] = entry
-    write_json(path, dict(sorted(known.items(), key=lambda item: int(item[0]))))
+    run_dir.files.write("theory.json", dict(sorted(known.items(), key=lambda item: int(item[0]))))

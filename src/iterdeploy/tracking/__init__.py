@@ -7,10 +7,11 @@ that fails does not stop the run; what it has missed is sent when the run is nex
 import json
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from uuid import uuid4
 
 from iterdeploy.config import ConfigError, RunConfig, TrackingConfig
-from iterdeploy.record.files import read_json, write_json, write_text
+from iterdeploy.record.files import RunDirError, write_text
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.redaction import without_keys
 from iterdeploy.tracking.rows import Row, rows
@@ -47,8 +48,7 @@ class Tracking:
                 self._send(name, lines, run_dir)
 
     def _send(self, name: str, lines: list[Row], run_dir: RunDir) -> None:
-        path = run_dir.path / SENT
-        state = read_json(path) if path.exists() else {}
+        state = run_dir.files.find(SENT) or {}
         mine = state.setdefault(name, {"id": uuid4().hex[:16], "lines": 0})
         if mine["lines"] == len(lines):
             return
@@ -64,17 +64,37 @@ class Tracking:
             )
             return
         mine["lines"] = len(lines)
-        write_json(path, state)
+        run_dir.files.write(SENT, state)
 
 
 def write_lines(run_dir: RunDir) -> list[Row]:
-    """Brings the run's own lines up to date; those that are there stay as they are."""
-    path = run_dir.path / LINES
-    there = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    new = [json.dumps(row) for row in rows(run_dir)[len(there) :]]
-    if new:
-        write_text(path, "".join(f"{line}\n" for line in [*there, *new]))
-    return [json.loads(line) for line in [*there, *new]]
+    """Brings the run's own lines up to date; those that are there stay as they are, if they say what was measured."""
+    path, measured = run_dir.path / LINES, rows(run_dir)
+    there = [_read(line, row, path) for line, row in zip(_lines(path), measured, strict=False)]
+    found = [*there, *measured[len(there) :]]
+    if len(found) > len(there):
+        run_dir.files.check_place()
+        write_text(path, "".join(f"{json.dumps(row)}\n" for row in found))
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+
+
+def _read(line: str, measured: Row, path: Path) -> Row:
+    """RunDirError if the line says something else than the run's outputs. Seconds may: more were spent since."""
+    try:
+        row: Row = json.loads(line)
+        same = all(row.get(name, value) == value for name, value in measured.items() if not name.startswith("seconds"))
+    except (ValueError, RecursionError, AttributeError):
+        same = False
+    if not same:
+        raise RunDirError(
+            f"{path}: a line is not what the run measured ({line[:80]!r}). Nothing was changed: remove the file, and "
+            "`iterdeploy resume` writes it anew from the run's other files"
+        )
+    return row
 
 
 __all__ = ["LINES", "Row", "Tracking", "check_tracking", "rows", "write_lines"]

@@ -4,18 +4,22 @@
       weights.safetensors   what is trained: all weights, or the adapter's
       state.pt              optimiser, schedule, random numbers of every process, and how far training was
       policy.txt            the identifier of the policy that is being trained
+      SHA256SUMS            the digests of these files
 
-A checkpoint is written beside its place, synced and renamed; then the one before it goes. The first process writes it,
-and its tensors are whole, however many processes hold them in training.
+A checkpoint is written beside its place, synced and renamed; then the one before it goes. One that is not as it was
+written is as good as none: training begins again, and ends with the same weights. The first process writes
+checkpoints, and their tensors are whole, however many processes hold them in training.
 """
 
-import os
-import shutil
+import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iterdeploy.record.files import UNFINISHED, Held, RunDirError, remove, sync, sync_all
+from iterdeploy.record.seals import SUMS, check_sums, write_sums
 from iterdeploy.training.parallel import load_optimiser, part, whole, whole_optimiser
 from iterdeploy.training.ranks import Ranks
 
@@ -48,7 +52,7 @@ class Parts:
 
 class Checkpoints:
     def __init__(self, out: Path, policy: str, minutes: float, ranks: Ranks) -> None:
-        self._out = out
+        self.place = Held(out)
         self._policy = policy
         self._seconds = 60 * minutes
         self._ranks = ranks
@@ -56,16 +60,25 @@ class Checkpoints:
 
     def restore(self, parts: Parts) -> Trained | None:
         """Puts the parts into the newest state that was saved of this policy; None, with nothing changed, if there is
-        none. Those of other policies are taken away."""
-        found = self._found()
-        own = [folder for folder in found if (folder / "policy.txt").read_text() == self._policy]
-        trained = self._read(own[0], parts) if own else None
+        none. All other checkpoints are taken away."""
+        newest: Path | None = self._ranks.gather(self._newest() if self._ranks.first else None)[0]
+        trained = self._read(newest, parts) if newest else None
         self._ranks.gather(None)  # nobody looks at what is taken away now
         if self._ranks.first:
-            for folder in found:
-                if folder not in own:
-                    shutil.rmtree(folder)
+            self._remove(folder for folder in self._found() if folder != newest)
         return trained
+
+    def _newest(self) -> Path | None:
+        """The newest whole checkpoint of this policy."""
+        for folder in self._found():
+            try:
+                check_sums(folder)
+            except RunDirError as error:
+                print(f"iterdeploy: warning: this checkpoint is left out: {error}", file=sys.stderr)
+                continue
+            if (folder / SUMS).exists() and (folder / "policy.txt").read_text() == self._policy:
+                return folder
+        return None
 
     def _read(self, folder: Path, parts: Parts) -> Trained:
         import torch
@@ -97,32 +110,38 @@ class Checkpoints:
     def clear(self) -> None:
         """Takes all checkpoints away: training is finished."""
         if self._ranks.first:
-            for folder in self._found():
-                shutil.rmtree(folder)
+            self._remove(self._found())
+        self.place.close()
 
     def _found(self) -> list[Path]:
         """Newest first."""
-        folders = self._out.glob("checkpoint-*")
-        return sorted(folders, key=lambda folder: int(folder.name.partition("-")[2]), reverse=True)
+        by_steps = {folder.name.partition("-")[2]: folder for folder in self.place.path.glob("checkpoint-*/")}
+        return [by_steps[steps] for steps in sorted(filter(str.isdecimal, by_steps), key=int, reverse=True)]
+
+    def _remove(self, folders: Iterable[Path]) -> None:
+        self.place.check()
+        for folder in folders:
+            remove(folder)
 
     def _write(self, weights: "dict[str, torch.Tensor]", state: dict[str, Any], steps: int) -> None:
         import torch
         from safetensors.torch import save_file
 
+        self.place.check()
         before = self._found()
-        beside = self._out / "writing-checkpoint"
-        shutil.rmtree(beside, ignore_errors=True)
+        beside = self.place.path / f"{UNFINISHED}checkpoint"
+        remove(beside)
         beside.mkdir()
         save_file(weights, beside / "weights.safetensors")
-        torch.save(state, beside / "state.pt")
+        with (beside / "state.pt").open("wb") as file:  # opened here, so that a full disk is told in the system's words
+            torch.save(state, file)
         (beside / "policy.txt").write_text(self._policy)
-        for path in [*beside.iterdir(), beside]:
-            handle = os.open(path, os.O_RDONLY)
-            os.fsync(handle)
-            os.close(handle)
-        beside.rename(self._out / f"checkpoint-{steps}")
-        for folder in before:
-            shutil.rmtree(folder)
+        write_sums(beside)
+        sync_all(beside)
+        self.place.check()
+        beside.rename(self.place.path / f"checkpoint-{steps}")
+        sync(self.place.path)
+        self._remove(before)
 
 
 def _random_state() -> "dict[str, torch.Tensor]":

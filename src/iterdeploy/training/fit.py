@@ -74,6 +74,7 @@ def fit(phase: Phase, out: Path, progress: Progress, ranks: Ranks) -> None:
 
     weights = whole_model(model, ranks)
     if ranks.first:
+        checkpoints.place.check()
         model.save_pretrained(out, state_dict=weights)
         if not phase.lora:
             here.tokenizer.save_pretrained(out)

@@ -147,7 +147,7 @@ class View:
             for one in store.written(self._last_row):
                 self._shelve(self._shelves, one, store)
                 self._last_row = one.row
-            run_dir = RunDir(self.path, None, store)
+            run_dir = RunDir.reading(self.path, store)
             while (pool := run_dir.pool(len(self._pools))) is not None:
                 generation = len(self._pools) + 1
                 shelves: Shelves = {}

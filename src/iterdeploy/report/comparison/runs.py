@@ -13,7 +13,7 @@ from iterdeploy.metrics.results import TaskResult
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report.drawing.tables import Metrics
 from iterdeploy.report.facts import contents
-from iterdeploy.report.facts.contents import SeenSizes, pretraining_sizes, read_if_there
+from iterdeploy.report.facts.contents import SeenSizes, pretraining_sizes
 from iterdeploy.report.facts.counts import Counts, count
 
 Wanted = Callable[["Run", TaskResult], bool]
@@ -92,8 +92,8 @@ def read_run(run_dir: RunDir) -> Run:
         metrics=metrics,
         counts=count(run_dir.store, len(metrics)),
         seen_sizes=pretraining_sizes(config.model.name),
-        audit=read_audit(run_dir.path / "audit.json"),
-        theory=read_if_there(run_dir.path / "theory.json"),
+        audit=read_audit(run_dir.files.find("audit.json")),
+        theory=run_dir.files.find("theory.json"),
     )
 
 

@@ -55,7 +55,7 @@ def read(run_dir: RunDir, *, live: bool = False) -> Contents:
         name=run_dir.path.name,
         config=config,
         config_text=(run_dir.path / "config.toml").read_text(encoding="utf-8"),
-        calls=read_json(run_dir.path / "provenance.json")["calls"],
+        calls=run_dir.calls,
         state=run_dir.state(),
         metrics=metrics,
         pools=pools,
@@ -63,14 +63,10 @@ def read(run_dir: RunDir, *, live: bool = False) -> Contents:
         seconds=run_dir.store.seconds(),
         seen_sizes=pretraining_sizes(config.model.name),
         counts=count(run_dir.store, len(metrics)),
-        audit=read_audit(run_dir.path / "audit.json"),
-        theory=read_if_there(run_dir.path / "theory.json"),
+        audit=read_audit(run_dir.files.find("audit.json")),
+        theory=run_dir.files.find("theory.json"),
         samples=Sample(0, (), {}) if live else choose(run_dir.store, metrics, pools),
     )
-
-
-def read_if_there(path: Path) -> dict[str, Any] | None:
-    return read_json(path) if path.exists() else None
 
 
 def pretraining_sizes(model: str) -> SeenSizes:

@@ -1,0 +1,96 @@
+"""Digests by which a run's outputs are known to be what was written: later steps trust them.
+
+A JSON file carries a seal: the SHA-256 of its content, its place in the run's folder and the run's configuration. So a
+flipped bit is found, and so are a file of another generation and one of another run. A folder of binary files carries
+SHA256SUMS, which `sha256sum -c` reads. What has neither was made by version 0.1.0 and is taken as it is.
+"""
+
+import json
+from collections.abc import Collection
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Any
+
+from iterdeploy.record.files import Held, damaged, read_json, write_json, write_text
+
+SEAL = "seal"
+SUMS = "SHA256SUMS"
+
+
+class Sealed:
+    """The JSON files of one run, by their path below its folder: "generation-0/metrics.json"."""
+
+    def __init__(self, folder: Path, configuration: str) -> None:
+        """`configuration`: SHA-256 of the run's config.toml."""
+        self.folder = folder
+        self._configuration = configuration
+        self._held = Held(folder)
+
+    def exists(self, name: str) -> bool:
+        return (self.folder / name).exists()
+
+    def read(self, name: str) -> dict[str, Any]:
+        """RunDirError if it is not what was written there."""
+        path = self.folder / name
+        value = read_json(path)
+        seal = value.pop(SEAL, None)
+        if seal is not None and seal != self._seal(name, value):
+            raise damaged(path, "its content does not fit its seal, or the run's config.toml is another one")
+        return value
+
+    def find(self, name: str) -> dict[str, Any] | None:
+        return self.read(name) if self.exists(name) else None
+
+    def write(self, name: str, value: dict[str, Any]) -> None:
+        self.check_place()
+        write_json(self.folder / name, {**value, SEAL: self._seal(name, value)})
+
+    def check_place(self) -> None:
+        """RunDirError if the run's folder is no longer where it was."""
+        self._held.check()
+
+    def _seal(self, name: str, value: dict[str, Any]) -> str:
+        return sha256("\n".join([self._configuration, name, json.dumps(value)]).encode()).hexdigest()
+
+
+def seal_text(text: str) -> str:
+    """The text below a comment line with its digest."""
+    return f"# {SEAL}: {sha256(text.encode()).hexdigest()}\n{text}"
+
+
+def check_text(path: Path) -> None:
+    """RunDirError if the file begins with a seal and the rest is not what was sealed."""
+    first, _, rest = path.read_bytes().partition(b"\n")
+    if first.startswith(f"# {SEAL}: ".encode()) and first.split()[-1].decode() != sha256(rest).hexdigest():
+        raise damaged(path, "its content does not fit the seal in its first line")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, however large."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def write_sums(folder: Path) -> None:
+    """Lists all files of the folder. The last thing that is written into it."""
+    write_text(folder / SUMS, "".join(f"{digest(folder / name)}  {name}\n" for name in sorted(_files(folder))))
+
+
+def check_sums(folder: Path, only: Collection[str] | None = None) -> None:
+    """RunDirError unless the folder, or of it the files in `only`, holds what was listed and nothing else."""
+    if not (folder / SUMS).exists():
+        return
+    lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    listed = {name: known for known, _, name in (line.partition("  ") for line in lines)}
+    names = _files(folder)
+    for name in sorted(listed.keys() | names) if only is None else only:
+        if name not in names:
+            raise damaged(folder / name, "it is missing")
+        if listed.get(name) != digest(folder / name):
+            raise damaged(folder / name, f"its SHA-256 is not the one in {SUMS}")
+
+
+def _files(folder: Path) -> set[str]:
+    """Without hidden ones, which file systems and file managers make."""
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return {name for name in names if name != SUMS and not name.startswith(".")}

@@ -1,0 +1,71 @@
+"""Whether a run's configuration may start programs: it may where this user wrote it on this machine.
+
+A run's folder can come from anywhere, and its configuration can name programs. Then the run carries a mark: the HMAC of
+its config.toml under a key that only this user has, outside of all runs. Without the right mark such a run goes on only
+with `--trust`, which marks it.
+"""
+
+import hmac
+import os
+import secrets
+from hashlib import sha256
+from pathlib import Path
+
+from iterdeploy.config import RunConfig
+from iterdeploy.record.files import RunDirError
+
+KEY_BYTES = 32
+
+
+def what_it_would_execute(config: RunConfig) -> list[str]:
+    """In words: the code that the configuration has run, and where it sends this user's keys."""
+    found = []
+    if config.model.trust_remote_code:
+        found.append(f"the Python files in the folder of the model {config.model.name} (model.trust_remote_code)")
+    if config.validation.val_path and config.validation.validator != "iterdeploy":
+        found.append(f"the program {config.validation.val_path} (validation.val_path)")
+    server = config.server
+    if config.sampling.sampler == "vllm" and (server.python or server.arguments):
+        words = " ".join([server.python or "vLLM", *server.arguments])
+        found.append(f"the server {words} (server.python, server.arguments)")
+    if config.sampling.sampler == "openai" and server.address:
+        variable = server.key_variable or "ITERDEPLOY_API_KEY or OPENAI_API_KEY"
+        found.append(f"requests to {server.address}, with the key in {variable} (server.address, server.key_variable)")
+    return found
+
+
+def mark(config_file: Path) -> str | None:
+    """This user's mark for the content of the file; None where this user's key can be neither read nor made."""
+    key = _key()
+    return hmac.new(key, config_file.read_bytes(), sha256).hexdigest() if key else None
+
+
+def check_trust(config_file: Path, marked: object, config: RunConfig) -> None:
+    """RunDirError if the configuration would execute something and is not marked as this user's."""
+    code = what_it_would_execute(config)
+    if not code:
+        return
+    own = mark(config_file)
+    if own is None or not isinstance(marked, str) or not hmac.compare_digest(own, marked):
+        raise RunDirError(
+            f"{config_file.parent}: this run was not started by this user on this machine, and its configuration asks "
+            f"for {'; '.join(code)}. Nothing was run: look at {config_file}, and add --trust if you trust it"
+        )
+
+
+def _key() -> bytes | None:
+    """Made when it is first needed."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    path = Path(state) / "iterdeploy" / "key"
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside = path.with_name(secrets.token_hex(8))
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(handle, "wb") as file:
+                file.write(secrets.token_bytes(KEY_BYTES))
+            beside.rename(path)
+        key = path.read_bytes()
+    except OSError:
+        return None
+    return key if len(key) == KEY_BYTES else None
