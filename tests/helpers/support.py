@@ -131,7 +131,7 @@ def run_facts(folder: Path) -> dict[str, Any]:
         if path.name == "adapter_config.json":  # peft writes a set of module names in no fixed order
             facts[name] = {key: sorted(value) if isinstance(value, list) else value
                            for key, value in json.loads(path.read_text()).items()}  # fmt: skip
-        elif path.is_file() and path.name != "training.json":  # which holds seconds
+        elif path.is_file() and path.name not in ("training.json", "SHA256SUMS"):  # the first holds seconds
             facts[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return facts
 

@@ -1,23 +1,48 @@
 """What a failure means to the person at the keyboard; bugs stay crashes."""
 
 import errno
+import re
 import sqlite3
+from collections.abc import Iterator
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-MEND_DISK = "free some space and call `iterdeploy resume`: what was stored before is complete, nothing is half-written"
+GO_ON = "call `iterdeploy resume`: what was stored before is complete, nothing is half-written"
+OUT_OF_MEMORY = re.compile(r"(?i)out of memory|can't allocate memory|not enough memory")
+"""What libraries say in an error of a general kind."""
 
 
 def explain(error: BaseException) -> str | None:
-    """One paragraph that says how to mend it; None if the failure is a bug of ours."""
-    if _disk_is_full(error):
-        return f"the disk is full ({error}); {MEND_DISK}"
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    if isinstance(error, sqlite3.OperationalError):
-        return f"the trace store cannot be written ({error}), most likely because the disk is full; {MEND_DISK}"
+    """One paragraph that says how to fix it; None if the failure is a bug."""
     if isinstance(error, ValueError) and type(error).__module__.startswith("iterdeploy."):
         return str(error)
+    failures = list(_chain(error))
+    for failure in failures:
+        if _disk_is_full(failure):
+            return f"the disk is full ({failure}); free some space and {GO_ON}"
+        if isinstance(failure, MemoryError) or (
+            isinstance(failure, RuntimeError) and OUT_OF_MEMORY.search(str(failure))
+        ):
+            return (
+                f"out of memory ({str(failure).strip() or 'the system gave no more'}): lower sampling.batch_size and "
+                f"training.tokens_per_pass, or end other programs, and {GO_ON}"
+            )
+    for failure in failures:
+        if isinstance(failure, sqlite3.Error):
+            from iterdeploy.record.sqlite import explain as explain_store
+
+            return explain_store(failure)
+        if isinstance(failure, OSError) and failure.errno == errno.EIO:
+            return f"the disk or its connection failed ({failure}): look at the system's log, and then {GO_ON}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those in whose handling it was raised: a library may tell of a full disk in words of its own."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _disk_is_full(error: BaseException) -> bool:

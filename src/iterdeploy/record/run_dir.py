@@ -29,6 +29,7 @@ from iterdeploy.record import lock
 from iterdeploy.record.files import (
     UNFINISHED,
     RunDirError,
+    damaged,
     read_json,
     refuse_links,
     remove,
@@ -122,11 +123,15 @@ class RunDir:
             files = Sealed(path, digest(path / "config.toml"))
             calls = (files.find(CALLS) or {"calls": []})["calls"]
             _check_tokenizer(path, config, calls, tokenizer)
+            if calls and not _has_content(path / "traces.sqlite"):
+                raise damaged(path / "traces.sqlite", "it is missing or empty")
             store = TraceStore(path / "traces.sqlite")
             facts = {"remote_code": remote_code, "tokenizer": tokenizer}
             files.write(CALLS, {"calls": [*calls, provenance(command, facts)]})
             (path / STOPPED).unlink(missing_ok=True)
-            return cls(path, store, files, locked)
+            run_dir = cls(path, store, files, locked)
+            run_dir.check_store()
+            return run_dir
         except BaseException:
             os.close(locked)
             raise
@@ -137,7 +142,9 @@ class RunDir:
         if not (path / "config.toml").is_file():
             raise RunDirError(f"{path}: there is no run here (a run's folder has a config.toml)")
         refuse_links(path)
-        return cls.reading(path, TraceStore(path / "traces.sqlite", read_only=True))
+        run_dir = cls.reading(path, TraceStore(path / "traces.sqlite", read_only=True))
+        run_dir.check_store()
+        return run_dir
 
     @classmethod
     def reading(cls, path: Path, store: TraceStore) -> "RunDir":
@@ -180,6 +187,20 @@ class RunDir:
         check_sums(folder, only=["training.json"])
         return read_json(folder / "training.json")
 
+    def check_store(self) -> None:
+        """RunDirError if the store lacks answers that were measured."""
+        stored = self.store.verdict_counts()
+        for metrics in self.metrics():
+            generation = metrics["generation"]
+            there = stored.get(generation, {})
+            if lost := [
+                status for status, count in metrics.get("verdicts", {}).items() if there.get(status, 0) < count
+            ]:
+                raise damaged(
+                    self.store.path,
+                    f"it has fewer {', '.join(lost)} answers of generation {generation} than were measured",
+                )
+
     def stop(self, state: str, reason: str, details: dict[str, Any]) -> None:
         """Records that the run stopped by itself, and why."""
         self.files.write(STOPPED, {"state": state, "reason": reason, **details})
@@ -212,6 +233,10 @@ def _check_configuration(path: Path, config: RunConfig) -> None:
             f"{path}: this run was started with another configuration ({'; '.join(differences)}); "
             "use another --name, or resume it as it was with `iterdeploy resume`"
         )
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _check_tokenizer(path: Path, config: RunConfig, calls: Sequence[Mapping[str, Any]], tokenizer: str | None) -> None:

@@ -6,6 +6,7 @@ values. Columns that reports ask for stand beside them, so that SQL answers with
 """
 
 import json
+import os
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ import zstandard
 from iterdeploy.config import UserError
 from iterdeploy.metrics.records import Outcome
 from iterdeploy.metrics.results import TaskResult
+from iterdeploy.record import sqlite
 from iterdeploy.types import Completion, Sampling, Split, Status, Task, Trace, Verdict, content_hash
 
 SCHEMA_VERSION = 1
@@ -101,20 +103,20 @@ class TraceStore:
         self.path = path
         if read_only and not path.is_file():
             raise StoreError(f"{path}: there is no trace store here yet")
-        self._sql = sqlite3.connect(f"file:{path}?mode=ro" if read_only else str(path), uri=read_only, timeout=60)
-        self._sql.isolation_level = None
         try:
+            self._sql = sqlite.reader(path) if read_only else sqlite.writer(path)
             version = self._schema_version()
             if version is None and not read_only:
                 self._sql.execute("PRAGMA journal_mode = WAL")
                 self._create()
                 version = str(SCHEMA_VERSION)
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+                raise
             raise StoreError(f"{path}: this is not a trace store of iterdeploy; nothing was changed") from None
         if version is None:
             raise StoreError(f"{path}: there is no trace store here yet")
+        self._file = path.stat()
         if version != str(SCHEMA_VERSION):
             raise StoreError(
                 f"{path}: this store has schema version {version}, this iterdeploy reads version {SCHEMA_VERSION}; "
@@ -132,7 +134,7 @@ class TraceStore:
         return str(row[0])
 
     def _create(self) -> None:
-        with self._transaction():
+        with _Transaction(self._sql):
             if self._schema_version() is not None:  # another process was faster
                 return
             for statement in SCHEMA.split(";"):
@@ -278,7 +280,16 @@ class TraceStore:
         return out
 
     def _transaction(self) -> "_Transaction":
+        self._check_place()
         return _Transaction(self._sql)
+
+    def _check_place(self) -> None:
+        """StoreError if the file is no longer where it was: what is written would be lost, or seem another run's."""
+        if not (self.path.exists() and os.path.samestat(self.path.stat(), self._file)):
+            raise StoreError(
+                f"{self.path}: this store was moved or removed while it was worked in, and nothing was written in its "
+                "place. If it was moved, what was stored before is complete: resume the run under its new name"
+            )
 
 
 class _Transaction:
@@ -319,6 +330,16 @@ def _trace_row(trace: Trace) -> list[Any]:
 
 
 def _trace(row: Sequence[Any]) -> Trace:
+    try:
+        return _as_written(row)
+    except (ValueError, TypeError, RecursionError, zstandard.ZstdError) as error:
+        raise StoreError(
+            f"the trace {row[0]!r} in the store is not as it was written ({error}). Nothing was changed: put "
+            "traces.sqlite back from a copy of the run, or start a new run under another --name"
+        ) from None
+
+
+def _as_written(row: Sequence[Any]) -> Trace:
     (
         identifier, task_id, domain, size, split, generation, sample_index, policy_id, sampling, text,
         prompt_token_ids, token_ids, logprobs, finish_reason, reasoning_tokens, status, reason, failed_step, plan,

@@ -7,11 +7,11 @@ that fails does not stop the run; what it has missed is sent when the run is nex
 import json
 import sys
 from importlib.util import find_spec
-from pathlib import Path
+from itertools import takewhile
 from uuid import uuid4
 
 from iterdeploy.config import ConfigError, RunConfig, TrackingConfig
-from iterdeploy.record.files import RunDirError, write_text
+from iterdeploy.record.files import write_text
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.redaction import without_keys
 from iterdeploy.tracking.rows import Row, rows
@@ -68,33 +68,30 @@ class Tracking:
 
 
 def write_lines(run_dir: RunDir) -> list[Row]:
-    """Brings the run's own lines up to date; those that are there stay as they are, if they say what was measured."""
+    """Brings the run's own lines up to date: those that are there stay as they are, up to one that says something else
+    than the run's outputs."""
     path, measured = run_dir.path / LINES, rows(run_dir)
-    there = [_read(line, row, path) for line, row in zip(_lines(path), measured, strict=False)]
-    found = [*there, *measured[len(there) :]]
-    if len(found) > len(there):
+    there = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    agreed = [row for row, _ in takewhile(lambda pair: _agree(*pair), zip(map(_read, there), measured, strict=False))]
+    found = [*agreed, *measured[len(agreed) :]]
+    if len(agreed) < len(measured):
         run_dir.files.check_place()
         write_text(path, "".join(f"{json.dumps(row)}\n" for row in found))
     return found
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-
-
-def _read(line: str, measured: Row, path: Path) -> Row:
-    """RunDirError if the line says something else than the run's outputs. Seconds may: more were spent since."""
+def _read(line: str) -> Row:
+    """Nothing of a line that is damaged."""
     try:
-        row: Row = json.loads(line)
-        same = all(row.get(name, value) == value for name, value in measured.items() if not name.startswith("seconds"))
-    except (ValueError, RecursionError, AttributeError):
-        same = False
-    if not same:
-        raise RunDirError(
-            f"{path}: a line is not what the run measured ({line[:80]!r}). Nothing was changed: remove the file, and "
-            "`iterdeploy resume` writes it anew from the run's other files"
-        )
-    return row
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    return row if isinstance(row, dict) else {}
+
+
+def _agree(row: Row, measured: Row) -> bool:
+    """Seconds may differ: more were spent since."""
+    return all(row.get(name) == value for name, value in measured.items() if not name.startswith("seconds"))
 
 
 __all__ = ["LINES", "Row", "Tracking", "check_tracking", "rows", "write_lines"]

@@ -1,12 +1,12 @@
 """What the report counts in the store, in SQL over the columns that stand beside the blobs: nothing is unpacked."""
 
 import re
-import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from iterdeploy.metrics.results import TaskResult
+from iterdeploy.record import sqlite
 from iterdeploy.record.store import TraceStore
 
 _ANSWERS = """
@@ -87,7 +87,7 @@ def count(store: TraceStore, generations: int) -> Counts:
     tasks: dict[tuple[int, str], list[TaskResult]] = {}
     for result in store.results(generations):
         tasks.setdefault((result.generation, result.split), []).append(result)
-    sql = sqlite3.connect(f"file:{store.path}?mode=ro", uri=True, timeout=60)
+    sql = sqlite.reader(store.path)
     limit = [generations]
     answers = [Answers(*row) for row in sql.execute(_ANSWERS, limit)]
     lengths: dict[tuple[int, str, str], dict[int, int]] = {}

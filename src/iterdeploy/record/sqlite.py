@@ -1,0 +1,81 @@
+"""Connections to an SQLite file: one that reads without writing a byte, and what the failures of either mean."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+TRIES = 5
+PATIENCE = 60.0
+"""Seconds to wait for a writer."""
+
+
+class _Copy(sqlite3.Connection):
+    """A connection to a copy, which goes with it."""
+
+    folder: "TemporaryDirectory[str]"
+
+    def close(self) -> None:
+        super().close()
+        self.folder.cleanup()
+
+
+def writer(path: Path) -> sqlite3.Connection:
+    """Makes the file if it is not there."""
+    return sqlite3.connect(path.absolute(), timeout=PATIENCE, isolation_level=None)
+
+
+def reader(path: Path) -> sqlite3.Connection:
+    """Sees the file, and its write-ahead log, as it is now; it may lie where nothing can be written.
+
+    Where there is the log's index, some process writes or was killed, and SQLite reads along by these files. Where
+    there is neither log nor index, the file is all there is. A log without its index needs one, made in a copy.
+    """
+    for tries_left in range(TRIES, 0, -1):
+        connection = _reader(path)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return connection
+        except sqlite3.OperationalError as error:  # the last writer may take the log away while this looks for it
+            connection.close()
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or tries_left == 1:
+                raise
+    raise AssertionError
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    log, index = (path.with_name(f"{path.name}-{what}") for what in ("wal", "shm"))
+    if log.exists() and index.exists():
+        return _open(path, "mode=ro&readonly_shm=1")
+    if not log.exists() or not log.stat().st_size:
+        return _open(path, "immutable=1")
+    folder = TemporaryDirectory(prefix="iterdeploy-")
+    for file in (path, log):
+        shutil.copyfile(file, Path(folder.name, file.name))
+    copied = _open(Path(folder.name, path.name), "mode=rw", factory=_Copy)
+    assert isinstance(copied, _Copy)
+    copied.folder = folder
+    return copied
+
+
+def _open(path: Path, options: str, **how: Any) -> sqlite3.Connection:
+    """By a URI, in which the path is escaped: "%", "?" and "#" in a name mean themselves."""
+    uri = f"{path.absolute().as_uri()}?{options}"
+    connection: sqlite3.Connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None, **how)
+    return connection
+
+
+def explain(error: sqlite3.Error) -> str:
+    """What happened to the trace store, and how to fix it."""
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+            return f"the trace store cannot be read or written ({error}), most likely because the disk is full"
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return f"the trace store cannot be opened or written ({error}): look at the permissions of the run's folder"
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return f"the trace store is in use by another process ({error}): try again when it is done"
+    return (
+        f"the trace store is damaged ({error}). Nothing was changed: put traces.sqlite back from a copy of the run, or "
+        "start a new run under another --name"
+    )
