@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from helpers.support import assert_refused, iterdeploy, write_config
+from iterdeploy.config_file import load_config
 
 pytestmark = pytest.mark.slow
 
@@ -23,10 +24,7 @@ def test_each_seed_has_its_run_and_a_second_call_does_what_is_owed(tmp_path: Pat
     assert (tmp_path / "many-5" / "generation-0" / "metrics.json").stat().st_mtime_ns == first
     status = iterdeploy("status", "many-6", "--json", "--runs-dir", tmp_path)
     assert json.loads(status.stdout)["state"] == "complete"
-    assert [(tmp_path / f"many-{seed}" / "config.toml").read_text().splitlines()[1] for seed in (5, 6)] == [
-        "seed = 5",
-        "seed = 6",
-    ]
+    assert [load_config(tmp_path / f"many-{seed}" / "config.toml").seed for seed in (5, 6)] == [5, 6]
 
 
 def test_no_seeds_at_all_are_refused(tmp_path: Path) -> None:

@@ -114,6 +114,18 @@ def file_hashes(folder: Path) -> dict[str, str]:
     }
 
 
+def as_version_1(folder: Path) -> None:
+    """Makes of a run what version 0.1.0 would have left: without seals and lists of digests."""
+    for path in folder.rglob("*.json"):
+        values = json.loads(path.read_text())
+        if values.pop("seal", None):
+            path.write_text(json.dumps(values, indent=1) + "\n")
+    for path in folder.rglob("SHA256SUMS"):
+        path.unlink()
+    config = folder / "config.toml"
+    config.write_text("".join(config.read_text().splitlines(keepends=True)[1:]))
+
+
 def run_facts(folder: Path) -> dict[str, Any]:
     """All that must be the same after every interrupted run and an uninterrupted one.
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from helpers.support import as_version_1
 from iterdeploy.cli.main import main
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.tables import markdown
@@ -375,12 +376,13 @@ def test_the_command_writes_what_it_prints_and_keeps_what_it_wrote(
     told = capsys.readouterr()
     entry = json.loads(told.out)
     assert "sampling" in told.err and "gradients" in told.err
+    as_version_1(finished_copy)  # whose files are taken as they are
     config = finished_copy / "config.toml"
     config.write_text(config.read_text().replace("temperature = 1.0", "temperature = 0.6"))
     assert theory(finished_copy, "--traces", 20, "--generation", 0) == 0
     shown = " ".join(capsys.readouterr().out.split())
     written = json.loads((finished_copy / "theory.json").read_text())
-
+    assert written.pop("seal")
     assert list(written) == ["0", "1"] and written["1"] == entry
     rows = entry["proposition1"]["rows"]
     assert {"batch_mean", "sequence_mean", "temperature", "int8_sampling", "first_generation"} <= set(rows)

@@ -18,6 +18,7 @@ A file or folder of a generation exists only when it is finished, so resuming is
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,7 @@ class RunDir:
             raise RunDirError(f"{path}: there is no run here (a run's folder has a config.toml)")
         refuse_links(path)
         run_dir = cls.reading(path, TraceStore(path / "traces.sqlite", read_only=True))
+        assert run_dir.config, "it is checked before anything else"
         run_dir.check_store()
         return run_dir
 
@@ -150,7 +152,7 @@ class RunDir:
     def reading(cls, path: Path, store: TraceStore) -> "RunDir":
         return cls(path, store, Sealed(path, digest(path / "config.toml")))
 
-    @property
+    @cached_property
     def config(self) -> RunConfig:
         check_text(self.path / "config.toml")
         return load_config(self.path / "config.toml")
