@@ -7,6 +7,7 @@ from iterdeploy.cli.common import run_path
 from iterdeploy.config import ConfigError
 from iterdeploy.export import make_folder
 from iterdeploy.record.run_dir import RunDir
+from iterdeploy.record.trust import trusted_config
 
 
 def export(arguments: argparse.Namespace) -> int:
@@ -14,7 +15,10 @@ def export(arguments: argparse.Namespace) -> int:
         from iterdeploy.export.hub import check_push
 
         check_push(arguments.push)
-    run_dir = RunDir.read(run_path(arguments))
+    path = run_path(arguments)
+    if arguments.merge:
+        trusted_config(path, arguments.trust)  # the model's own code would run
+    run_dir = RunDir.read(path)
     try:
         kind = "dataset" if arguments.traces else "model"
         print(_traces(run_dir, arguments) if arguments.traces else _model(run_dir, arguments))

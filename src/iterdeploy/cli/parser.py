@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
     resume = command("resume", "continue a run where it stopped, with the configuration it was started with")
     _add_run(resume)
+    _add_trust(resume)
     _add_runs_dir(resume)
 
     status = command("status", "show a run's state and its generations")
@@ -111,6 +112,7 @@ def parser() -> argparse.ArgumentParser:
 
     theory = command("theory", "measure how much of a run's fine-tuning is REINFORCE")
     _add_run(theory)
+    _add_trust(theory)
     theory.add_argument("--generation", type=GENERATION, metavar="G", help="whose pool (default: the last one)")
     theory.add_argument(
         "--traces",
@@ -157,6 +159,7 @@ def parser() -> argparse.ArgumentParser:
 
     export = command("export", "write a generation's model, or the traces, as a folder for other programs")
     _add_run(export)
+    _add_trust(export)
     what = export.add_mutually_exclusive_group(required=True)
     what.add_argument("--generation", type=GENERATION, metavar="G", help="the model of this generation")
     what.add_argument("--traces", action="store_true", help="all traces, as JSONL and Parquet that `datasets` reads")
@@ -209,6 +212,12 @@ SEED = _whole(0, 10**12)
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="the run's name")
+
+
+def _add_trust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--trust", action="store_true", help="let the run's configuration start programs, though somebody else wrote it"
+    )
 
 
 def _add_runs_dir(parser: argparse.ArgumentParser) -> None:

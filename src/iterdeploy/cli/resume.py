@@ -4,9 +4,9 @@ import argparse
 
 from iterdeploy.cli.common import run_path
 from iterdeploy.cli.run import go_on
-from iterdeploy.config_file import load_config
+from iterdeploy.record.trust import trusted_config
 
 
 def resume(arguments: argparse.Namespace) -> int:
     path = run_path(arguments)
-    return go_on(load_config(path / "config.toml"), path)
+    return go_on(trusted_config(path, arguments.trust), path)

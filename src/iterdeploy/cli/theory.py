@@ -6,13 +6,16 @@ import sys
 
 from iterdeploy.cli.common import console, quiet, run_path, saving, show
 from iterdeploy.record.run_dir import RunDir
+from iterdeploy.record.trust import trusted_config
 from iterdeploy.theory.analysis import analyse, write_theory
 from iterdeploy.theory.tables import tables
 
 
 def theory(arguments: argparse.Namespace) -> int:
     quiet()
-    run_dir = RunDir.read(run_path(arguments))
+    path = run_path(arguments)
+    trusted_config(path, arguments.trust)  # the model's own code would run
+    run_dir = RunDir.read(path)
     try:
         entry = analyse(run_dir, arguments.generation, arguments.traces, _say)
         with saving(run_dir.path / "theory.json"):

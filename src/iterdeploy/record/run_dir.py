@@ -2,6 +2,7 @@
 
     RUN/
       config.toml        the resolved configuration; running it again reproduces the run
+      mark               that this user wrote the configuration, where it would execute something
       provenance.json    versions, revision, machine, command of every call
       traces.sqlite      the store: every sample with its verdict, the seconds spent
       metrics.jsonl      what was measured, line by line; tracking.json says which of them trackers have
@@ -42,6 +43,7 @@ from iterdeploy.record.files import (
 from iterdeploy.record.provenance import provenance
 from iterdeploy.record.seals import Sealed, check_sums, check_text, digest, seal_text, write_sums
 from iterdeploy.record.store import TraceStore
+from iterdeploy.record.trust import write_mark
 
 CALLS, STOPPED = "provenance.json", "stopped.json"
 
@@ -227,7 +229,9 @@ def _check_configuration(path: Path, config: RunConfig) -> None:
                 f"{saved}: this file is missing, but the folder has {', '.join(left)}: with another configuration than "
                 "theirs a run would go wrong; put the file back, or choose another --name"
             )
-        write_text(saved, seal_text(tomli_w.dumps(config.model_dump(mode="json"))))
+        text = seal_text(tomli_w.dumps(config.model_dump(mode="json")))
+        write_mark(path, config, text)
+        write_text(saved, text)
         return
     check_text(saved)
     if differences := load_config(saved).differences(config):
@@ -235,6 +239,7 @@ def _check_configuration(path: Path, config: RunConfig) -> None:
             f"{path}: this run was started with another configuration ({'; '.join(differences)}); "
             "use another --name, or resume it as it was with `iterdeploy resume`"
         )
+    write_mark(path, config, saved.read_text(encoding="utf-8"))
 
 
 def _has_content(path: Path) -> bool:

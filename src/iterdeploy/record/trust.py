@@ -1,8 +1,8 @@
 """Whether a run's configuration may start programs: it may where this user wrote it on this machine.
 
-A run's folder can come from anywhere, and its configuration can name programs. Then the run carries a mark: the HMAC of
-its config.toml under a key that only this user has, outside of all runs. Without the right mark such a run goes on only
-with `--trust`, which marks it.
+A run's folder can come from anywhere, and its configuration can name programs. Then the folder has a file "mark": the
+HMAC of its config.toml under a key that only this user has, outside of all runs. Without the right mark such a run goes
+on only with `--trust`, which marks it.
 """
 
 import hmac
@@ -12,8 +12,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from iterdeploy.config import RunConfig
-from iterdeploy.record.files import RunDirError
+from iterdeploy.config_file import load_config
+from iterdeploy.record.files import RunDirError, refuse_links, write_text
+from iterdeploy.record.seals import check_text
 
+MARK = "mark"
 KEY_BYTES = 32
 
 
@@ -34,23 +37,37 @@ def what_it_would_execute(config: RunConfig) -> list[str]:
     return found
 
 
-def mark(config_file: Path) -> str | None:
-    """This user's mark for the content of the file; None where this user's key can be neither read nor made."""
-    key = _key()
-    return hmac.new(key, config_file.read_bytes(), sha256).hexdigest() if key else None
-
-
-def check_trust(config_file: Path, marked: object, config: RunConfig) -> None:
-    """RunDirError if the configuration would execute something and is not marked as this user's."""
+def trusted_config(folder: Path, trust: bool = False) -> RunConfig:
+    """The configuration of the run in the folder. RunDirError if it is damaged, or if it would execute something that
+    this user neither wrote nor trusts."""
+    refuse_links(folder)
+    saved = folder / "config.toml"
+    check_text(saved)
+    config = load_config(saved)
     code = what_it_would_execute(config)
-    if not code:
-        return
-    own = mark(config_file)
-    if own is None or not isinstance(marked, str) or not hmac.compare_digest(own, marked):
+    if code and not trust and not _is_marked(folder):
         raise RunDirError(
-            f"{config_file.parent}: this run was not started by this user on this machine, and its configuration asks "
-            f"for {'; '.join(code)}. Nothing was run: look at {config_file}, and add --trust if you trust it"
+            f"{folder}: this run was not started by this user on this machine, and its configuration asks for "
+            f"{'; '.join(code)}. Nothing was run: look at {saved}, and add --trust if you trust it"
         )
+    return config
+
+
+def write_mark(folder: Path, config: RunConfig, text: str) -> None:
+    """Marks a configuration that would execute something as this user's. `text`: the content of its config.toml."""
+    if what_it_would_execute(config) and (mark := _mark(text.encode())):
+        write_text(folder / MARK, mark + "\n")
+
+
+def _is_marked(folder: Path) -> bool:
+    mark = _mark((folder / "config.toml").read_bytes())
+    return mark is not None and (folder / MARK).is_file() and (folder / MARK).read_bytes() == f"{mark}\n".encode()
+
+
+def _mark(config: bytes) -> str | None:
+    """None where this user's key can be neither read nor made."""
+    key = _key()
+    return hmac.new(key, config, sha256).hexdigest() if key else None
 
 
 def _key() -> bytes | None:
