@@ -6,12 +6,15 @@ from pathlib import Path
 from helpers.support import TESTS
 
 SCRIPT = """#!{python}
-import os, signal, sys, time
+import os, re, signal, sys, time
 sys.path.insert(0, {tests!r})
 from helpers.naive_pddl import Naive
 domain, problem, plan = [open(name, encoding="utf-8").read() for name in sys.argv[1:]]
 assert {library!r} in os.environ["LD_LIBRARY_PATH"].split(os.pathsep)
-assert domain.count(":action") == domain.count(":precondition"), "VAL refuses this domain"
+order = re.findall(r":predicates|:action|:parameters|:precondition|:effect", domain)
+assert order[0] == ":predicates" and order[1:] == order[1:5] * (len(order) // 4), "VAL refuses this domain"
+assert order[1:5] == [":action", ":parameters", ":precondition", ":effect"], "VAL refuses this domain"
+assert ":effect ()" not in domain, "VAL refuses this domain"
 steps = [tuple(line.strip("()").split()) for line in plan.splitlines()]
 mood = {mood!r}
 if mood == "crash":

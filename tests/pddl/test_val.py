@@ -10,10 +10,12 @@ from iterdeploy.pddl import Status
 from iterdeploy.pddl.val import find_val, validate_with_both, validate_with_val
 
 DOMAIN = """
-(define (domain Doors) ; VAL wants a :precondition in each action
-  (:predicates (open ?d) (here ?x) (odd))
+(define (domain Doors) ; VAL wants all parts of an action, in its order, behind the other sections
   (:action open-it :parameters (?d) :effect (open ?d))
-  (:action leave :parameters (?d) :precondition (open ?d) :effect (not (here ?d))))
+  (:action leave :effect (not (here ?d)) :parameters (?d) :precondition (open ?d))
+  (:action nod :effect ())
+  (:action wait)
+  (:predicates (open ?d) (here ?x) (odd)))
 """
 PROBLEM = "(define (problem p) (:domain doors) (:objects front back) (:init (here front)) (:goal (open FRONT)))"
 
@@ -27,9 +29,11 @@ def val(tmp_path):
 
 
 def test_a_valid_plan(val):
-    verdict = validate_with_val(DOMAIN, PROBLEM, [("open-it", "front"), ("leave", "front")], val())
-    assert (verdict.status, verdict.reason, verdict.cost) == (Status.VALID, "", 2)
-    assert verdict.plan == (("open-it", "front"), ("leave", "front"))
+    plan = [("open-it", "front"), ("nod",), ("leave", "front"), ("wait",)]
+    verdict = validate_with_val(DOMAIN, PROBLEM, plan, val())
+    assert (verdict.status, verdict.reason, verdict.cost) == (Status.VALID, "", 4)
+    assert verdict.plan == tuple(plan)
+    assert validate_with_both(DOMAIN, PROBLEM, plan, val()).cost == 4
 
 
 @pytest.mark.parametrize(
@@ -86,18 +90,31 @@ def test_both_agree(val):
     assert validate_with_both(DOMAIN, PROBLEM, [("open-it", "front")], val()).cost == 1
 
 
-@pytest.mark.parametrize("mood", ["contrary", "crash"])
-def test_both_disagree(val, mood):
-    verdict = validate_with_both(DOMAIN, PROBLEM, [("open-it", "front")], val(mood))
+def test_both_disagree(val):
+    verdict = validate_with_both(DOMAIN, PROBLEM, [("open-it", "front")], val("contrary"))
     assert verdict.status is Status.ERROR
-    assert verdict.reason.startswith("the validators disagree. ours: valid ; VAL: ")
+    assert verdict.reason == "the validators disagree. ours: valid; VAL: invalid VAL: Goal not satisfied"
+
+
+@pytest.mark.parametrize(
+    ("mood", "reason"),
+    [("crash", "VAL crashed with signal 11"), ("grumble", "VAL gave no verdict: Problem in domain definition!")],
+)
+def test_where_val_gives_no_verdict_there_is_no_disagreement(val, mood, reason):
+    verdict = validate_with_both(DOMAIN, PROBLEM, [("open-it", "front")], val(mood))
+    assert (verdict.status, verdict.reason) == (Status.ERROR, f"{reason} (ours: valid)")
+    verdict = validate_with_both(DOMAIN, PROBLEM, [], val(mood))
+    assert verdict.reason == f"{reason} (ours: invalid goal not reached: (open front) does not hold)"
+
+
+def test_a_faulty_action_is_not_put_right_for_val(val):
+    faulty = DOMAIN.replace("(:action wait)", "(:action wait :effect (odd) :effect (odd))")
+    assert validate_with_val(faulty, PROBLEM, [], val()).status is Status.ERROR
 
 
 def test_both_need_a_domain_that_both_support(val):
-    verdict = validate_with_both(
-        DOMAIN.replace("(:action", "(:derived (odd) (open front)) (:action", 1), PROBLEM, [], val()
-    )
-    assert (verdict.status, verdict.reason[:34]) == (Status.ERROR, "not supported: derived predicates ")
+    verdict = validate_with_both(DOMAIN.replace("(:action", "(:process odd) (:action", 1), PROBLEM, [], val())
+    assert (verdict.status, verdict.reason[:34]) == (Status.ERROR, "not supported: processes (:process")
 
 
 def test_val_is_found_by_argument_environment_and_path(val, monkeypatch, tmp_path):

@@ -2,9 +2,9 @@
 
 The program is found by argument, in `ITERDEPLOY_VAL`, or on PATH as `Validate`, `validate` or `VAL`; its `libVAL.so`
 may lie beside it. What is odd about it is dealt with here: its exit code says nothing, so its output is read; it
-refuses actions without a precondition, so they get an empty one; a wrong number of objects can crash it or slip
-through, so plans whose steps do not fit the domain's actions never reach it. Types, preconditions, effects and the
-goal are its own judgement.
+wants the parts of a domain and of an action in one order and none missing, so they are put in that order and filled in;
+a wrong number of objects can crash it or slip through, so plans whose steps do not fit the domain's actions never reach
+it. Types, preconditions, effects and the goal are its own judgement.
 
     verdict = validate_with_val(domain_text, problem_text, [("unstack", "b1", "b2")])
     verdict = validate_with_both(domain_text, problem_text, [("unstack", "b1", "b2")])     # ERROR where they disagree
@@ -28,6 +28,10 @@ _NAMES = ("Validate", "validate", "VAL")
 _MOST_STEPS = 9_000
 """VAL fails, rather than judges, from about 10,000 steps on."""
 _REFUSALS = ("Plan failed to execute", "Goal not satisfied", "Plan invalid", "Bad plan description")
+_SECTIONS = (":domain", ":requirements", ":types", ":constants", ":predicates", ":functions")
+"""What comes first; the rest follows as it stands."""
+_NOTHING = {":parameters": "()", ":precondition": "()", ":effect": "(and)"}
+"""The parts of an action, in VAL's order, as VAL wants them written where there is nothing to write."""
 _VALUE = re.compile(r"^Final value: (-?\d+(?:\.\d+)?)", re.MULTILINE)
 
 
@@ -82,8 +86,11 @@ def validate_with_both(
     theirs = validate_with_val(domain_text, problem_text, plan, val_path, timeout)
     if theirs.status is ours.status:
         return ours
-    reasons = f"ours: {ours.status} {ours.reason}; VAL: {theirs.status} {theirs.reason}"
-    return Verdict(Status.ERROR, f"the validators disagree. {reasons}", ours.failed_step, ours.unmet, plan)
+    said = f"ours: {' '.join([ours.status, ours.reason]).strip()}"
+    if theirs.status is Status.ERROR:
+        return Verdict(Status.ERROR, f"{theirs.reason} ({said})", ours.failed_step, ours.unmet, plan)
+    said += f"; VAL: {' '.join([theirs.status, theirs.reason]).strip()}"
+    return Verdict(Status.ERROR, f"the validators disagree. {said}", ours.failed_step, ours.unmet, plan)
 
 
 def _misfit(domain_text: str, problem_text: str, plan: tuple[Step, ...]) -> tuple[int, str] | None:
@@ -108,13 +115,28 @@ def _misfit(domain_text: str, problem_text: str, plan: tuple[Step, ...]) -> tupl
 
 
 def _clean(text: str) -> str:
-    """The text without comments and capitals, and with a precondition in every action."""
+    """The text without comments and capitals, its sections and the parts of its actions as VAL wants them."""
     root = read(text)
     for define in root:
-        for section in define:
-            if isinstance(section, Node) and section.head == ":action" and ":precondition" not in section:
-                section += [":precondition", Node.empty(section.line)]
+        if isinstance(define, Node):
+            define[2:] = sorted(define[2:], key=_place)
+            for section in define:
+                if isinstance(section, Node) and section.head == ":action":
+                    _complete(section)
     return "\n".join(map(str, root)) + "\n"
+
+
+def _place(section: str | Node) -> int:
+    head = section.head if isinstance(section, Node) else section
+    return _SECTIONS.index(head) if head in _SECTIONS else len(_SECTIONS)
+
+
+def _complete(action: Node) -> None:
+    """Puts the parts of an action into VAL's order, with those that are missing or empty; not those of a faulty one."""
+    keys, values = ([str(item) for item in action[start::2]] for start in (2, 3))
+    if len(keys) == len(values) == len(set(keys)):
+        parts = {key: value for key, value in zip(keys, values, strict=True) if value != "()"}
+        action[2:] = [text for part in (_NOTHING | parts).items() for text in part]
 
 
 def _run(program: str, files: dict[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
