@@ -105,7 +105,11 @@ def domain_with(text: str) -> str:
         (domain_with("(:action)"), "expected .:action name"),
         (domain_with("(:action a :effect)"), "expected .:action name"),
         (domain_with("(:action a :effects (q))"), "action a: :effects is not expected here"),
-        (domain_with("(:action a :effect (q)) (:action a :effect (q))"), "action a is defined twice"),
+        (
+            domain_with("(:action a :effect (q)) (:action a :effect (not (q)))"),
+            "action a is defined twice, differently",
+        ),
+        (domain_with("(:action a :effect (q) :effect (q))"), "action a: :effect is not expected here"),
         (domain_with("(:action a :parameters ?x :effect (q))"), "expected a list of variables"),
         (domain_with("(:action a :parameters (x) :effect (q))"), "x is not a variable"),
         (domain_with("(:action a :parameters (?x ?x) :effect (q))"), r"\?x stands twice"),
@@ -120,9 +124,10 @@ def domain_with(text: str) -> str:
         (domain_with("(:action a :precondition (forall (?x)) :effect (q))"), "expected .forall"),
         (domain_with("(:action a :precondition (= a) :effect (q))"), "expected .= term term"),
         (domain_with("(:action a :effect (and q))"), "expected parentheses around q"),
-        (domain_with("(:action a :effect (not (not (q))))"), "predicate not is not declared"),
+        (domain_with("(:action a :effect (not (not (q))))"), "not cannot stand here: expected an atom"),
         (domain_with("(:action a :effect (when (q)))"), "expected .when condition effect"),
-        (domain_with("(:action a :effect (or (q) (q)))"), "predicate or is not declared"),
+        (domain_with("(:action a :effect (or (q) (q)))"), "or cannot stand here: expected an atom"),
+        (domain_with("(:action a :precondition (when (q) (q)))"), "when cannot stand here: expected an atom"),
         (domain_with("(:action a :effect (increase (total-cost) much))"), "expected a number, not much"),
         (domain_with("(:functions (c ?x)) (:action a :effect (increase (total-cost) (c)))"), "c takes 1 arguments"),
     ],
@@ -149,6 +154,15 @@ def test_wrong_domains_are_refused_with_words(text, message):
         ("(:functions (f) - object)", "functions that are not numbers"),
         ("(:action a :precondition (preference x (q)) :effect (q))", "preferences"),
         ("(:action a :precondition (p (f)) :effect (q))", "terms in parentheses"),
+        ("(:action a :effect (oneof (q) (not (q))))", "non-deterministic effects .*oneof"),
+        ("(:action a :effect (and (q) (when (q) (OneOf (q)))))", "non-deterministic effects .*oneof"),
+        ("(:action a :effect (probabilistic 0.5 (q)))", "probabilistic effects"),
+        ("(:action a :observe (q))", "actions that observe .:observe"),
+        ("(:action a :effect (observe (q)))", "actions that observe .observe"),
+        ("(:action a :vars (?x) :effect (q))", "variables of an action other than its parameters .:vars"),
+        ("(:action a :duration (= ?duration 1) :effect (q))", "durative actions"),
+        ("(:axiom :vars (?x) :implies (p ?x))", "derived predicates"),
+        ("(:task t :parameters (?x))", "hierarchical tasks"),
     ],
 )
 def test_what_is_not_supported_is_said_so(text, feature):
@@ -162,10 +176,16 @@ def test_what_is_not_supported_is_said_so(text, feature):
         ("(at leo rock)", "(at leo)", "line 4: at takes 2 arguments, not 1"),
         ("(at leo rock)", "(at leo moon)", "line 4: moon in .* is neither an object"),
         ("(at leo rock)", "(by leo rock)", "predicate by is not declared"),
-        ("(at leo rock)", "(and (open) (open))", "predicate and is not declared"),
+        ("(at leo rock)", "(and (open) (open))", "and cannot stand here: expected an atom"),
         ("(at leo rock)", "(fed (rock))", "not supported: terms in parentheses"),
         ("(at leo rock)", "(at 5 (open))", "not supported: timed initial literals"),
         ("(at leo rock)", "leo", "expected parentheses around leo"),
+        ("(at leo rock)", "(oneof (open) (fed leo))", "not supported: non-deterministic effects or unknown facts"),
+        ("(at leo rock)", "(unknown (open))", "not supported: non-deterministic effects or unknown facts"),
+        ("(:metric minimize (total-cost))", "(:goal-reward 100)", "not supported: probabilistic effects, .* rewards"),
+        ("(:domain zoo)", "(:domain park)", "line 2: .:domain park. is not the domain, whose name is zoo: take the"),
+        ("(:domain zoo)", "(:domain)", "line 2: .:domain. is not the domain"),
+        ("(:goal", "(:goal (open)) (:goal", r"has one \(:goal ...\), not 2"),
         ("(way rock gate)", "(way rock moon)", "moon in .* is neither"),
         ("(way rock gate)", "(way rock)", "way takes 2 arguments"),
         ("(way rock gate) 4", "(way rock gate) four", "expected a number, not four"),
@@ -186,9 +206,79 @@ def test_wrong_problems_are_refused_with_words(old, new, message):
         Problem.parse(MONDAY.replace(old, new), Domain.parse(ZOO))
 
 
-def test_requirements_and_the_name_of_the_domain_are_not_enforced():
+def test_neither_requirements_nor_the_name_of_the_domain_need_be_given():
     zoo = Domain.parse(ZOO.replace("(:requirements :strips :typing)", ""))
-    assert Problem.parse(MONDAY.replace("(:domain zoo)", "(:domain park)"), zoo).domain_name == "park"
+    monday = Problem.parse(MONDAY.replace("(:domain zoo)", ""), zoo)
+    assert validate(zoo, monday, "(feed leo) (move leo rock gate)").valid
+
+
+def test_the_name_of_the_domain_may_be_written_in_capitals():
+    assert Problem.parse(MONDAY.replace("(:domain zoo)", "(:domain ZOO)"), Domain.parse(ZOO)).name == "monday"
+
+
+GLUED = """
+(define (domain den)
+  (:types fox hare -animal animal den -object)
+  (:constants hole -den)
+  (:predicates (in?a -animal ?d -den) (friends ?a?b -(either fox hare)) (quiet))
+  (:functions (total-cost) -number (way?d -den) -number)
+  (:action flee :parameters (?a -animal ?d -den?e -den)
+    :precondition (and(in?a?d) (not(=?d?e)) (or(quiet)(=hole ?e)) (forall(?f -fox) (not (exists (?x -hare) (=?f?x)))))
+    :effect (and (not(in?a?d))(in?a?e)(forall(?b -animal)(when(friends?a?b)(in?b?e)))(increase(total-cost)(way?e)))))
+"""
+SPACED = """
+(define (domain den)
+  (:types fox hare - animal animal den - object)
+  (:constants hole - den)
+  (:predicates (in ?a - animal ?d - den) (friends ?a ?b - (either fox hare)) (quiet))
+  (:functions (total-cost) - number (way ?d - den) - number)
+  (:action flee :parameters (?a - animal ?d - den ?e - den)
+    :precondition (and (in ?a ?d) (not (= ?d ?e)) (or (quiet) (= hole ?e))
+      (forall (?f - fox) (not (exists (?x - hare) (= ?f ?x)))))
+    :effect (and (not (in ?a ?d)) (in ?a ?e) (forall (?b - animal) (when (friends ?a ?b) (in ?b ?e)))
+      (increase (total-cost) (way ?e)))))
+"""
+NIGHT = """(define (problem night) (:domain den) (:objects reynard - fox jack - hare form - den)
+  (:init (in reynard form) (= (way hole) 3) (= (way form) -1)) (:goal (in reynard hole)))"""
+
+
+def test_what_is_glued_together_is_read_as_with_spaces_between():
+    glued, spaced = Domain.parse(GLUED), Domain.parse(SPACED)
+    assert vars(glued) == vars(spaced)
+    night = Problem.parse(NIGHT.replace(" - ", " -"), glued)
+    assert vars(night) == vars(Problem.parse(NIGHT, spaced))
+    assert validate(glued, night, "(flee reynard form hole)").cost == 3
+
+
+def test_a_hyphen_inside_or_at_the_end_of_a_name_belongs_to_it():
+    domain = Domain.parse(
+        "(define (domain d) (:types a-b) (:predicates (p ?x-a - a-b)) (:constants k- - a-b l--a - a-b))"
+    )
+    assert domain.constants == {"k-": "a-b", "l--a": "a-b"}
+    assert domain.predicates["p"][0].name == "?x-a"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["(:types a - -b)", "(:types a --b)", "(:types a -1b)", "(:types a - ?b)", "(:types ?a)", "(:types + a)",
+     "(:types a -?b)", "(:constants a --object)", "(:constants -1)", "(:constants a = b)", "(:constants *a)",
+     "(:predicates (r ?x - - object))", "(:predicates (r ??x))", "(:action a :parameters (? x) :effect (q))",
+     "(:action a :parameters (?) :effect (q))",
+     "(:action a :parameters (?x) :precondition (p ?x -object) :effect (q))"],
+)  # fmt: skip
+def test_a_sign_is_no_name(text):
+    with pytest.raises(PddlError) as caught:
+        Domain.parse(domain_with(text))
+    assert not isinstance(caught.value, NotSupported)
+
+
+def test_a_definition_may_stand_twice_word_for_word():
+    move = ZOO[ZOO.index("(:action move") : ZOO.index("(:action feed")]
+    twice = Domain.parse(ZOO.replace(move, move + move.upper().replace(" ", "\n") + ";again\n"))
+    assert vars(twice) == vars(Domain.parse(ZOO))
+    with pytest.raises(PddlError, match="action move is defined twice, differently"):
+        Domain.parse(ZOO.replace(move, move + move.replace("(at ?a ?q)", "(at ?a ?p)")))
+    assert Domain.parse(domain_with("(:predicates (p ?x) (q))")).predicates.keys() == {"p", "q"}
 
 
 def test_the_order_of_sections_does_not_matter():

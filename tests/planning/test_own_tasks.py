@@ -89,7 +89,7 @@ def test_prompts_and_random_names_are_as_for_generated_tasks(folder: Path) -> No
 
 def test_one_s_own_tasks_of_a_known_domain_get_its_reference_costs(tmp_path: Path) -> None:
     (tmp_path / "domain.pddl").write_text(FERRY.pddl.replace("(domain ferry)", "(domain boats)"))
-    (tmp_path / "p1.pddl").write_text(FERRY.generate(2, Rng("own"), "p"))
+    (tmp_path / "p1.pddl").write_text(FERRY.generate(2, Rng("own"), "p").replace("(:domain ferry)", "(:domain boats)"))
     (task,) = made(tmp_path).deployed(0)
     assert task.domain == "boats" and float(task.payload["reference_cost"]) > 3
     assert "reference_cost" not in made(tmp_path, references="none").deployed(0)[0].payload

@@ -52,13 +52,13 @@ def read_typed(items: Sequence[str | Node], types: Container[str] | None, line: 
         if isinstance(item, Node):
             raise PddlError(f"expected a name, not {short(item)}", item.line)
         if item != "-":
-            untyped.append(item)
+            untyped.append(_checked(item, line))
             continue
         kind = next(rest, None)
         names = kind[1:] if isinstance(kind, Node) and kind.head == "either" else [kind]
         if not names or not all([isinstance(name, str) for name in names]):
             raise PddlError("expected a type after '-': a name, or (either name name)", line)
-        known = tuple(dict.fromkeys([name for name in names if isinstance(name, str)]))
+        known = tuple(dict.fromkeys([_checked(name, line, "types") for name in names if isinstance(name, str)]))
         _check_count(known, line)
         for name in known:
             if types is not None and name not in types:
@@ -66,6 +66,15 @@ def read_typed(items: Sequence[str | Node], types: Container[str] | None, line: 
         result += [TypedName(name, known) for name in untyped]
         untyped.clear()
     return (*result, *map(TypedName, untyped))
+
+
+def _checked(name: str, line: int, what: str = "") -> str:
+    """The name, which must not be a sign; nor a variable, where it stands for `what`."""
+    if name[0] in "-+*/<>=" or name == "?":
+        raise PddlError(f"expected a name, not {short(name)}: names do not begin with a sign", line)
+    if what and name[0] == "?":
+        raise PddlError(f"{short(name)} is a variable: {what} do not begin with '?'", line)
+    return name
 
 
 def read_variables(items: str | Node, types: Container[str], line: int) -> tuple[TypedName, ...]:
@@ -88,7 +97,7 @@ def read_types(sections: Sequence[Node]) -> dict[str, Types]:
     parents: dict[str, list[str]] = {"object": []}
     for section in sections:
         for typed in read_typed(section[1:], None, section.line):
-            parents.setdefault(typed.name, []).extend(typed.types)
+            parents.setdefault(_checked(typed.name, section.line, "types"), []).extend(typed.types)
             _check_count(parents[typed.name], section.line)
             for name in typed.types:
                 parents.setdefault(name, [])
@@ -100,9 +109,7 @@ def read_objects(sections: Sequence[Node], types: Container[str], constants: Map
     objects = dict(constants)
     for section in sections:
         for typed in read_typed(section[1:], types, section.line):
-            if typed.name.startswith("?"):
-                raise PddlError(f"{typed.name} is a variable: objects do not begin with '?'", section.line)
-            known = objects.get(typed.name, ())
+            known = objects.get(_checked(typed.name, section.line, "objects"), ())
             if not known or typed.types != ("object",):
                 objects[typed.name] = tuple(dict.fromkeys((*known, *typed.types))) if known else typed.types
                 _check_count(objects[typed.name], section.line)

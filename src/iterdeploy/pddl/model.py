@@ -1,9 +1,8 @@
 """Domains and problems: plain records, read from PDDL text and checked for what can be checked without a plan.
 
-Simplifications: `:requirements` are not enforced and a problem's `:domain` is not compared with the domain's name,
-because published instances are careless about both. Every predicate, type, object and variable must be declared, and
-every atom must have the right number of arguments; the types of the arguments inside atoms are not checked, only
-those of an action's objects.
+Simplification: `:requirements` are not enforced, because published files are careless about them. Every predicate,
+type, object and variable must be declared, and every atom must have the right number of arguments; the types of the
+arguments inside atoms are not checked, only those of an action's objects.
 """
 
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from iterdeploy.pddl.declarations import (
     read_types,
     read_variables,
 )
+from iterdeploy.pddl.dialects import refuse_dialect
 from iterdeploy.pddl.parsing import (
     Scope,
     as_list,
@@ -32,15 +32,6 @@ from iterdeploy.pddl.reader import Node, NotSupported, PddlError, read_define, s
 
 GroundAtom = tuple[str, ...]
 """A predicate and its objects: ("on", "b1", "b2")."""
-
-_UNSUPPORTED = {
-    ":derived": "derived predicates (:derived)",
-    ":axiom": "derived predicates (:axiom)",
-    ":durative-action": "durative actions (:durative-action)",
-    ":process": "processes (:process)",
-    ":event": "events (:event)",
-    ":constraints": "trajectory constraints (:constraints)",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +69,12 @@ class Domain:
         predicates = read_signatures(parts[":predicates"], types)
         functions = read_functions(parts[":functions"], types)
         scope = Scope(_arities(predicates), _arities(functions), types, constants, {}, 0)
+        nodes: dict[str, Node] = {}
         actions: dict[str, Action] = {}
         for node in parts[":action"]:
             action = _read_action(node, scope)
-            if action.name in actions:
-                raise PddlError(f"action {action.name} is defined twice: rename or remove one", node.line)
+            if nodes.setdefault(action.name, node) != node:
+                raise PddlError(f"action {action.name} is defined twice, differently: rename or remove one", node.line)
             actions[action.name] = action
         return Domain(name, types, _type_texts(constants), predicates, functions, actions, constants)
 
@@ -90,8 +82,6 @@ class Domain:
 @dataclass(frozen=True, eq=False)
 class Problem:
     name: str
-    domain_name: str
-    """As the problem writes it; it need not be the domain's own name."""
     objects: dict[str, str]
     """Name to type in file order, the domain's constants first; "(either a b)" where the file says so."""
     members: Members
@@ -109,6 +99,7 @@ class Problem:
         name, sections = read_define(text, "problem")
         known = (":domain", ":requirements", ":objects", ":init", ":goal", ":metric", ":length")
         parts = _sorted(sections, known)
+        _check_domain(parts[":domain"], domain.name)
         objects = read_objects(parts[":objects"], domain.types, domain.constant_types)
         scope = Scope(_arities(domain.predicates), _arities(domain.functions), domain.types, objects, {}, 0)
         init, values = _read_init(parts[":init"], scope)
@@ -122,7 +113,6 @@ class Problem:
             raise PddlError("(:goal ...) holds one condition: put (and ...) around several", goal.line)
         return Problem(
             name=name,
-            domain_name=" ".join([str(item) for node in parts[":domain"] for item in node[1:]]),
             objects=_type_texts(objects),
             members=Members(objects, domain.types),
             init_list=tuple(init),
@@ -146,12 +136,19 @@ def _sorted(sections: list[Node], known: tuple[str, ...]) -> dict[str, list[Node
     """Sections by their keyword, so that their order in the file does not matter."""
     parts: dict[str, list[Node]] = {keyword: [] for keyword in known}
     for section in sections:
-        if section.head in _UNSUPPORTED:
-            raise NotSupported(_UNSUPPORTED[section.head], section.line)
         if section.head not in parts:
+            refuse_dialect(section.head, section.line)
             raise PddlError(f"unknown section {section.head}: expected one of {', '.join(known)}", section.line)
         parts[section.head].append(section)
     return parts
+
+
+def _check_domain(sections: list[Node], name: str) -> None:
+    """A problem of another domain may parse by chance, and would get a verdict that says nothing."""
+    for section in sections:
+        if section[1:] != [name]:
+            advice = f"take the domain file that belongs to it, or write (:domain {name})"
+            raise PddlError(f"{short(section)} is not the domain, whose name is {name}: {advice}", section.line)
 
 
 def _arities(signatures: Mapping[str, tuple[TypedName, ...]]) -> dict[str, int]:
@@ -168,6 +165,7 @@ def _read_action(node: Node, scope: Scope) -> Action:
     fields: dict[str, str | Node] = {}
     for key, value in zip(node[2::2], node[3::2], strict=True):
         if key not in (":parameters", ":precondition", ":effect") or key in fields:
+            refuse_dialect(str(key), node.line)
             raise PddlError(f"action {node[1]}: {short(key)} is not expected here", node.line)
         fields[str(key)] = value
     nothing = Node.empty(node.line)

@@ -20,6 +20,7 @@ from iterdeploy.pddl.conditions import (
     conjuncts,
 )
 from iterdeploy.pddl.declarations import read_variables
+from iterdeploy.pddl.dialects import refuse_dialect
 from iterdeploy.pddl.reader import Node, NotSupported, PddlError, short
 
 MAX_VARIABLES = 200
@@ -49,7 +50,7 @@ class Scope:
 
 _NUMERIC = {"<", "<=", ">", ">="}
 _CHANGES = {"increase", "decrease", "assign", "scale-up", "scale-down"}
-_TRAJECTORY = {"preference", "always", "sometime", "within", "at-most-once", "sometime-after", "sometime-before"}
+_WORDS = {"and", "or", "not", "imply", "forall", "exists", "when", "=", *_NUMERIC, *_CHANGES}
 
 
 def read_condition(node: Node, scope: Scope) -> Condition:
@@ -79,8 +80,6 @@ def read_condition(node: Node, scope: Scope) -> Condition:
             return read_atom(node, scope)
         case head if head in _NUMERIC:
             raise NotSupported(f"numeric conditions such as {short(node)}", node.line)
-        case head if head in _TRAJECTORY:
-            raise NotSupported(f"preferences and trajectory constraints such as {short(node)}", node.line)
         case _:
             return read_atom(node, scope)
 
@@ -168,6 +167,9 @@ def read_atom(node: Node, scope: Scope) -> Atom:
         raise PddlError(f"expected an atom such as (clear ?x), not {short(node)}", node.line)
     arity = scope.predicates.get(node.head)
     if arity is None:
+        refuse_dialect(node.head, node.line)
+        if node.head in _WORDS:
+            raise PddlError(f"{node.head} cannot stand here: expected an atom, not {short(node)}", node.line)
         raise PddlError(f"predicate {node.head} is not declared: add it to :predicates", node.line)
     if len(node) != arity + 1:
         raise PddlError(f"{node.head} takes {arity} arguments, not {len(node) - 1}: {short(node)}", node.line)

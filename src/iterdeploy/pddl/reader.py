@@ -10,7 +10,14 @@ import re
 MAX_DEPTH = 200
 """Levels of parentheses. Real domains stay below 20; everything that walks the lists may recurse this deep."""
 
-_TOKEN = re.compile(r"[()\n]|[^\s()]+")
+TOKEN = re.compile(
+    r"[()\n]"
+    r"|[^\s()?+*/<>=-][^\s()?]*+"  # a name, a number or a keyword
+    r"|[-+*/<>=]++(?=[^\W\d])"  # a sign glued to the name behind it, as in `a b -block` and `(=k ?x)`
+    r"|\?[^\s()?]*+"  # a variable, which needs no space before it
+    r"|[^\s()?]++"  # a sign, or a number with one
+)
+"""Cuts normalised text where VAL cuts it."""
 _COMMENT = re.compile(r";[^\n]*")
 
 
@@ -77,7 +84,7 @@ def read(text: str) -> Node:
     current = root = Node()
     current.line = line = 1
     stack: list[Node] = []
-    for token in _TOKEN.findall(normalise(text)):
+    for token in TOKEN.findall(normalise(text)):
         if token == "(":
             if len(stack) == MAX_DEPTH:
                 raise PddlError(f"more than {MAX_DEPTH} parentheses inside one another", line)

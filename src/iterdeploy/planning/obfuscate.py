@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from iterdeploy.pddl import Domain, Problem
-from iterdeploy.pddl.reader import normalise
+from iterdeploy.pddl.reader import TOKEN, normalise
 from iterdeploy.planning.domain import Step
 from iterdeploy.planning.rng import Rng
 from iterdeploy.types import content_hash
@@ -23,7 +23,6 @@ RESERVED = frozenset(
      "when", "=", "-", "increase", "total-cost", "total-time", "minimize", "maximize")
 )  # fmt: skip
 """Words that PDDL itself knows, besides those that begin with a colon."""
-_TOKEN = re.compile(r"[^\s()]+")
 _NUMBER = re.compile(r"-?[\d.]+")
 _CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 _SYLLABLES = 3
@@ -48,12 +47,12 @@ def disguise(domain_text: str, problem_text: str) -> Disguise:
     domain = Domain.parse(domain_text)
     texts = [normalise(domain_text), normalise(problem_text)]
     names = _names(domain, Problem.parse(problem_text, domain))
-    variables = {token for text in texts for token in _TOKEN.findall(text) if token.startswith("?")}
+    variables = {token for text in texts for token in TOKEN.findall(text) if token.startswith("?")}
     rng = Rng("disguise", content_hash(domain_text, problem_text))
     words = _new_words(rng, avoid={*names, *RESERVED, *(variable[1:] for variable in variables)})
     random_names = {name: next(words) for name in sorted(names)}
     tokens = random_names | {variable: f"?{next(words)}" for variable in sorted(variables)}
-    hidden = [_TOKEN.sub(lambda match: tokens.get(match[0], match[0]), text) for text in texts]
+    hidden = [TOKEN.sub(lambda match: tokens.get(match[0], match[0]), text) for text in texts]
     true_names = {word: name for name, word in random_names.items()}
     return Disguise(_without_empty_lines(hidden[0]), _without_empty_lines(hidden[1]), true_names)
 
@@ -74,7 +73,7 @@ def uncover(steps: Iterable[Step], true_names: Mapping[str, str]) -> tuple[Step,
 
 
 def _names(domain: Domain, problem: Problem) -> set[str]:
-    named = {domain.name, problem.name, *problem.domain_name.split()}
+    named = {domain.name, problem.name}
     named |= domain.types.keys() | domain.predicates.keys() | domain.functions.keys() | domain.actions.keys()
     named |= problem.objects.keys()
     return {name for name in named if name not in RESERVED and not _NUMBER.fullmatch(name)}
