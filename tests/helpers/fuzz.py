@@ -3,9 +3,11 @@
     PYTHONPATH=tests python -m helpers.fuzz --count 1000000 --seed 1
 
 Half of the inputs are files for `iterdeploy.pddl`, of which only `PddlError` may come out and every plan text gets a
-verdict; half are answers, of which a plan or the reason why there is none must come, and then a verdict that is never
-ERROR. Each must be done within a limit of processor time, and all within a limit of memory. Inputs of a million
-parentheses, tags, steps or digits come first. An input that breaks a rule is printed with its seed. Not for pytest.
+verdict. A quarter are answers, of which a plan or the reason why there is none must come, and then a verdict that is
+never ERROR. A quarter are plans, right and wrong, among prose, facts and lines that cannot be read: the plan that was
+written must come, or none, so that no wrong one becomes VALID. Each must be done within a limit of processor time,
+and all within a limit of memory. Inputs of a million parentheses, tags, steps or digits come first. An input that
+breaks a rule is printed with its seed. Not for pytest.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from helpers.naive_pddl import Naive
-from helpers.random_pddl import GARDEN, TOWERS, garden, noisy, random_walk, towers
+from helpers.random_pddl import GARDEN, TOWERS, garden, noisy, random_walk, spoil, towers
 from iterdeploy.pddl import Domain, PddlError, Problem, Verdict, format_plan, parse_plan, validate, validate_steps
 from iterdeploy.planning.extract import extract_plan
 from iterdeploy.planning.judge import BUILT_IN, Judge
@@ -63,6 +65,16 @@ STYLES = [
     "()",
     "\n\n",
 ]
+PROSE = [
+    "The plan:", "I do this.", "Then:", "Step two:", "So it ends.", "This reaches the goal:", "## Plan", "**Plan**",
+    "---", "[PLAN]", "[PLAN END]", "Why (in short)?", "1. Look.", "- Note that it works.", "and so on", "...", "Done",
+    "Step 2:", "Block k0 (the red one) is free.", "3.", "; (wait)", "```", "~~~", "<b>",
+]  # fmt: skip
+FACTS = ["(top k0)", "(free)", "- (under k1 k0)", "`(night)`", "(wet bed0) and (night)", "(plan_end)", "(so it ends)"]
+SPOILT = [
+    "{}\\", "[{}", "{} - first", "{}: as (free) holds", "{}<br>", "({}", "{}x2", "# {}", "{} [later]", "First {}.",
+    "3- {}", "{}; {}", "{}...", "plan {}", "{{{}}}", "- [x] {}",
+]  # fmt: skip
 WORDS = [*TAGS.split(" "), *STYLES, "(lift k0)", "drop(k0)", "(wait)", "and so on", *ODD]
 
 
@@ -77,6 +89,12 @@ class Start:
     plan: list[tuple[str, ...]]
     true_names: dict[str, str]
     """Random name -> true name, in the tasks that are shown under random names."""
+
+    @property
+    def actions(self) -> set[str]:
+        """Names of the actions as the model sees them."""
+        known = self.domain.actions
+        return {name for name, true_name in self.true_names.items() if true_name in known} or set(known)
 
     @property
     def asked(self) -> AskedTask:
@@ -152,7 +170,7 @@ PLAN_TAG = re.compile("</?plan>", re.IGNORECASE)
 def read_answer(start: Start, texts: tuple[str]) -> str:
     """What became of an answer of a model."""
     (text,) = texts
-    found = extract_plan(text)
+    found = extract_plan(text, start.actions)
     verdict = JUDGE.judge(start.asked, Completion(text, (), (), None, "stop", 0))
     assert verdict.status is not Status.ERROR and len(verdict.reason) < 1500, verdict.reason[:2000]
     assert verdict.strict == found.strict
@@ -169,6 +187,19 @@ def read_answer(start: Start, texts: tuple[str]) -> str:
         lines = text[tags[0].end() : tags[1].start()].splitlines()
         assert len(found.steps) == sum([line.partition(";")[0].count("(") for line in lines]), "a shorter plan"
     return f"answers {verdict.status}{' strict' if found.strict else ''}"
+
+
+def read_surrounded(start: Start, texts: tuple[str, str]) -> str:
+    """What became of an answer that holds, among other things, the plan of the second text."""
+    text, written = texts
+    steps = tuple(parse_plan(written))
+    found = extract_plan(text, start.actions)
+    right = validate_steps(start.domain, start.problem, uncover(steps, start.true_names)).valid
+    verdict = JUDGE.judge(start.asked, Completion(text, (), (), None, "stop", 0))
+    assert verdict.status is not Status.VALID or right, "a wrong plan became a right one"
+    assert found.steps == steps or verdict.status in (Status.UNPARSEABLE, Status.INVALID), found
+    assert found.steps in (None, steps) or {step[0] for step in found.steps} - start.actions, found
+    return f"surrounded plans {'read' if found.steps else 'not read'}, {'right' if right else 'wrong'}"
 
 
 Reader = Callable[[Start, tuple], str]
@@ -200,6 +231,27 @@ def answer(start: Start, rng: random.Random) -> tuple[str]:
         ["", "<think>\nFirst lift, then (drop k0).\n</think>\n", "Well,\n</think>\n", f"{plan}\nNo:\n"]
     )
     return (mutate(thought + plan, rng, WORDS),)
+
+
+def surrounded(start: Start, rng: random.Random) -> tuple[str, str]:
+    """An answer without <plan>, with its plan: whole or spoilt, in one piece or several, among lines of other kinds."""
+    hidden = {name: word for word, name in start.true_names.items()}
+    steps = [tuple([hidden.get(word, word) for word in step]) for step in start.plan]
+    if rng.random() < 0.5:
+        steps = spoil(steps, rng, [hidden.get(name, name) for name in start.problem.objects])
+    prefix = rng.choice(["", "", "- ", "{}. ", "Step {}: ", "{}.0: "])
+    lines = [prefix.format(i) + f"({' '.join(step)})" for i, step in enumerate(steps, 1)]
+    known = [i for i, step in enumerate(steps) if step[0] in start.actions]
+    if known and rng.random() < 0.3:
+        i = rng.choice(known)
+        lines[i] = rng.choice(SPOILT).format(*[lines[i]] * 2)
+    fence = rng.choice(["", "", "```"])
+    lines = [fence, *lines, fence]
+    for _ in range(rng.choice([0, 1, 2, 2, 4])):
+        at = rng.choice([0, len(lines), rng.randrange(len(lines) + 1)])
+        noise = rng.choice([PROSE, PROSE, ["This holds:"], [""]])
+        lines[at:at] = [rng.choice(noise), rng.choice([*FACTS, "", ""])]
+    return "\n".join(lines), format_plan(steps)
 
 
 def extremes(start: Start) -> Iterator[tuple[Reader, tuple]]:
@@ -248,8 +300,10 @@ def inputs(count: int, seed: int) -> Iterator[tuple[str, Start, Reader, tuple]]:
         task = rng.choice(tasks)
         if number % 2:
             yield f"{seed}-{number}", task, read_files, files(task, rng)
-        else:
+        elif number % 4:
             yield f"{seed}-{number}", task, read_answer, answer(task, rng)
+        else:
+            yield f"{seed}-{number}", task, read_surrounded, surrounded(task, rng)
 
 
 def stop(_signal: int, _frame: object) -> None:

@@ -9,10 +9,12 @@ import pytest
 
 from helpers.support import shared
 from iterdeploy.pddl import Domain, NotSupported, Problem, Status, validate
+from iterdeploy.planning.extract import extract_plan
 
 SHARED = shared()
 CASES = SHARED / "validator-cases"
 TRACK = SHARED / "ipc2023"
+ODD = SHARED / "pddl-cases"
 REFUSED = ("micro:derived/", "micro:numeric/")
 
 needs_cases = pytest.mark.skipif(
@@ -21,6 +23,7 @@ needs_cases = pytest.mark.skipif(
 needs_track = pytest.mark.skipif(
     not (TRACK / "testing-easy").is_dir(), reason=f"no IPC 2023 tasks in {TRACK}: set ITERDEPLOY_SHARED"
 )
+needs_odd = pytest.mark.skipif(not ODD.is_dir(), reason=f"no odd files in {ODD}: set ITERDEPLOY_SHARED")
 
 
 @needs_cases
@@ -59,3 +62,48 @@ def test_every_reference_plan_of_the_track_is_valid():
         if not validate(domain, problem, text).valid or validate(domain, problem, text[: len(text) // 2] + ")").valid:
             wrong.append(str(path))
     assert wrong == []
+
+
+def odd(name: str) -> str:
+    return (ODD / name).read_text("utf-8")
+
+
+def answers(name: str) -> list[str]:
+    return odd(name).split("=====\n")[1:]
+
+
+@needs_odd
+@pytest.mark.parametrize("case", [1, 3, 5])
+def test_oddly_written_tasks_get_the_verdict_that_val_gives(case):
+    domain = Domain.parse(odd(f"case-{case}-domain.pddl"))
+    problem = Problem.parse(odd(f"case-{case}-problem.pddl"), domain)
+    plan = odd("case-1-plan.txt") if case == 3 else odd(f"case-{case}-plan.txt")
+    assert validate(domain, problem, plan).valid
+    assert not validate(domain, problem, "").valid
+
+
+@needs_odd
+def test_other_kinds_of_planning_are_named():
+    with pytest.raises(NotSupported, match="non-deterministic"):
+        Domain.parse(odd("case-8-domain.pddl"))
+
+
+@needs_odd
+def test_answers_whose_plan_is_only_partly_readable_have_none():
+    actions = Domain.parse(odd("case-6-domain.pddl")).actions
+    for text in answers("case-6-answers.txt"):
+        for asked in (text, f"<plan>\n{text}</plan>", f"```\n{text}```\n"):
+            assert extract_plan(asked).steps is None
+            assert extract_plan(asked, actions).steps is None
+
+
+@needs_odd
+def test_a_plan_in_parentheses_is_read_alike_with_a_fence_and_without():
+    plain, fenced = map(extract_plan, answers("case-7-answers.txt"))
+    assert plain.steps == fenced.steps == (("lift", "a", "b"), ("drop", "a"))
+
+
+@needs_odd
+def test_facts_that_follow_a_plan_are_not_taken_for_it():
+    for text in answers("case-10-answers.txt"):
+        assert extract_plan(text).steps in (None, (("lift", "a", "b"),))

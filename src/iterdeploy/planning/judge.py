@@ -1,12 +1,12 @@
 """From an answer to its verdict: the plan is extracted, put under its true names, and given to the validator."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 from iterdeploy.config import ConfigError, ValidationConfig
+from iterdeploy.pddl import PddlError, validate_steps
 from iterdeploy.pddl import Status as PlanStatus
 from iterdeploy.pddl import Verdict as PlanVerdict
-from iterdeploy.pddl import validate_steps
 from iterdeploy.pddl.val import find_val, validate_with_both, validate_with_val
 from iterdeploy.planning.domain import Step
 from iterdeploy.planning.extract import extract_plan
@@ -39,10 +39,11 @@ class Judge:
         """Never raises: what the validator cannot judge is ERROR, for whatever reason, and never INVALID."""
         if completion.finish_reason == "length":
             return self._no_plan(Status.TRUNCATED, "the answer ran into the token limit before it ended")
-        extraction = extract_plan(completion.text)
+        true_names: dict[str, str] = json.loads(task.payload.get("true_names", "{}"))
+        extraction = extract_plan(completion.text, _actions(task.payload["domain"], true_names))
         if extraction.steps is None:
             return self._no_plan(Status.UNPARSEABLE, extraction.problem)
-        plan = uncover(extraction.steps, json.loads(task.payload.get("true_names", "{}")))
+        plan = uncover(extraction.steps, true_names)
         try:
             judged = self._validate(task.payload["domain"], task.payload["problem"], plan)
         except Exception as error:
@@ -59,6 +60,15 @@ class Judge:
 
     def _no_plan(self, status: Status, reason: str) -> Verdict:
         return Verdict(status, reason, None, (), None, False, self._name)
+
+
+def _actions(domain_text: str, true_names: Mapping[str, str]) -> Collection[str] | None:
+    """The names of the actions as the model sees them; None for a domain that only VAL can read."""
+    try:
+        actions = domain_of(domain_text).actions
+    except PddlError:
+        return None
+    return {name for name, true_name in true_names.items() if true_name in actions} if true_names else actions.keys()
 
 
 def _with_ours(domain_text: str, problem_text: str, plan: tuple[Step, ...]) -> PlanVerdict:
