@@ -139,6 +139,9 @@ class SamplingConfig(Section):
     end of a batch: there, small batches only mean that less is lost when a run dies."""
     max_truncated: float = Field(0.9, ge=0, le=1)
     """The run stops when a larger share of a generation's samples is truncated."""
+    max_errors: float = Field(0.1, ge=0, le=1)
+    """The run stops before a larger share of a generation's answers is stored as ERROR: those that the validator failed
+    on, and those to which a server had no usable answer."""
 
 
 class ServerConfig(Section):
@@ -156,9 +159,11 @@ class ServerConfig(Section):
     concurrency: int = Field(64, gt=0, le=10_000)
     """Requests that are under way at once."""
     timeout: float = Field(1800.0, gt=0, le=1e6)
-    """Seconds that one answer, or for "vllm" the start of the server, may take."""
+    """Seconds that one whole answer may take, its time in the server's queue included; in proportion more where
+    sampling.max_new_tokens is above 8,192. For "vllm" its start may take as long, and at least 1,800."""
     retries: int = Field(6, ge=0, le=1000)
-    """Further tries of a request after a broken connection, a timeout, or status 408, 429 or 5xx."""
+    """Further tries of a request after a broken connection, an answer that cannot be used, or status 408, 429 or 5xx.
+    An answer that took too long is asked for once more."""
     python: str = ""
     """For "vllm": the interpreter that has vllm; empty: that of ITERDEPLOY_VLLM_PYTHON, else the one that runs this."""
     arguments: tuple[str, ...] = Field((), strict=False)

@@ -1,12 +1,18 @@
 """Keys and passwords never land in a run's folder, its report or a log: what looks like one is found here.
 
-A key is what has the form of one, or is the value of an environment variable whose name says so.
+A key is what has the form of one, is the value of an environment variable whose name says so, or was read as one by
+this process, whatever its variable is called.
 """
 
+import html
+import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
     from iterdeploy.config import RunConfig
@@ -31,6 +37,54 @@ NAMES = re.compile(r"(?i)(?:key|token|secret|password)$")
 
 SHORTEST = 8
 """Characters below which the value of a variable is not looked for: it would be found everywhere."""
+SHORTEST_KNOWN = 4
+"""The same for what is known to be a key."""
+
+LONGEST_MESSAGE = 300
+"""Characters that are quoted of what another program says."""
+LONGEST_READ = 100_000
+"""Characters of it that are looked at for that."""
+
+_known: set[str] = set()
+
+
+def remember(key: str) -> str:
+    """The key, which from now on this process hides wherever it hides keys."""
+    if len(key) >= SHORTEST_KNOWN:
+        _known.add(key)
+    return key
+
+
+@cache
+def forms_of(key: str) -> tuple[str, ...]:
+    """How a key may be written: as it is, escaped for JSON, Python, HTML or an address, and inside of base64."""
+    escaped = {key, json.dumps(key)[1:-1], json.dumps(key, ensure_ascii=False)[1:-1], repr(key)[1:-1], html.escape(key)}
+    quoted = {quote(key), quote(key, safe=""), quote_plus(key)}
+    return tuple(sorted(escaped | quoted | set(_in_base64(key.encode())), key=len, reverse=True))
+
+
+def _in_base64(key: bytes) -> Iterator[str]:
+    """The characters that depend on the key alone, wherever it begins among the three bytes of four characters."""
+    for before in range(3):
+        after = (before + len(key)) % 3
+        encoded = b64encode(bytes(before) + key).decode().rstrip("=")
+        inside = encoded[(0, 2, 3)[before] : len(encoded) - (after > 0)]
+        if len(inside) >= SHORTEST_KNOWN:
+            yield inside
+            yield inside.translate({ord("+"): "-", ord("/"): "_"})
+
+
+def holds_a_key(text: str) -> bool:
+    """Whether a key that this process knows stands in the text."""
+    return any(form in text for key in _known if len(key) >= SHORTEST for form in forms_of(key))
+
+
+def in_a_message(text: str) -> str:
+    """What another program says, fit to be quoted in an error or a log: one line, no keys, nothing unprintable."""
+    signs = (sign for sign in text[:LONGEST_READ] if sign.isprintable() or sign.isspace())
+    one_line = " ".join("".join(signs).split())
+    shown = without_keys(one_line)
+    return shown if len(shown) <= LONGEST_MESSAGE else shown[:LONGEST_MESSAGE] + " ..."
 
 
 def without_keys(text: str, environment: Mapping[str, str] = os.environ) -> str:
@@ -39,6 +93,9 @@ def without_keys(text: str, environment: Mapping[str, str] = os.environ) -> str:
     >>> without_keys("--set server.address=https://me:pass@host/v1 -H api_key=abc", {})
     '--set server.address=https://[hidden]@host/v1 -H api_key=[hidden]'
     """
+    for key in sorted(_known, key=len, reverse=True):
+        for written in forms_of(key):
+            text = text.replace(written, HIDDEN)
     for name, value in environment.items():
         if NAMES.search(name) and len(value) >= SHORTEST:
             text = text.replace(value, HIDDEN)

@@ -39,7 +39,8 @@ class Status(StrEnum):
     TRUNCATED = "truncated"
     """The answer ran into the token limit before it ended."""
     ERROR = "error"
-    """The validator failed, which is not the model's fault: never trained on and never counted as solved."""
+    """The validator failed, or a server had no usable answer, which is not the model's fault: never trained on and
+    never counted as solved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Completion:
     logprobs: tuple[float, ...] | None
     """log p of each sampled id at temperature 1, in nats, under the policy and precision that sampled it."""
     finish_reason: str
-    """"stop" (an end-of-sequence token) or "length" (the token limit)."""
+    """"stop" (an end-of-sequence token), "length" (the token limit), or "error": there is no answer, so no tokens."""
     reasoning_tokens: int
     """Tokens before and including the end of the reasoning; 0 without one."""
 

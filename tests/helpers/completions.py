@@ -6,9 +6,8 @@ held against the in-process sampler's answers.
 
 import json
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -42,6 +41,8 @@ class Server:
     keys: set[str] = field(default_factory=set)
     hurry: threading.Event = field(default_factory=threading.Event)
     """Ends what is slow."""
+    meeting: threading.Barrier | None = None
+    """Where requests wait for each other."""
     at_once: int = 0
     most_at_once: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -96,10 +97,12 @@ class _Handler(BaseHTTPRequestHandler):
         with state.lock:
             state.at_once += 1
             state.most_at_once = max(state.most_at_once, state.at_once)
-        time.sleep(0.01)  # so that requests meet
+        if state.meeting is not None:
+            with suppress(threading.BrokenBarrierError):
+                state.meeting.wait(60)
         with state.lock:
             state.bodies.append(body)
-            reply = self._chat(body) if "messages" in body else self._complete(body)
+            reply = {"model": body["model"], **(self._chat(body) if "messages" in body else self._complete(body))}
             state.at_once -= 1
         return self._reply(200, reply)
 

@@ -1,10 +1,12 @@
 """Sampling from a server over real HTTP: what is sent and comes back, failures, adapters, servers that return less."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +22,9 @@ from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.planning.taskset import PlanningTasks
 from iterdeploy.record.store import TraceStore
 from iterdeploy.samplers import Asked, supervisor
-from iterdeploy.samplers.client import Client, Refused, ServerError
+from iterdeploy.samplers.client import Client
+from iterdeploy.samplers.endpoint import Endpoint
+from iterdeploy.samplers.errors import ServerError
 from iterdeploy.samplers.openai import OpenAiSampler
 from iterdeploy.samplers.transformers import TransformersSampler
 from iterdeploy.samplers.vllm import VllmSampler, _rank
@@ -52,6 +56,7 @@ def server(running: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]
     monkeypatch.setenv("ITERDEPLOY_API_KEY", KEY)
     running.failures, running.without, running.bodies = [], set(), []
     running.stale = running.cooled = False
+    running.meeting = None
     running.keys, running.most_at_once = set(), 0
     running.hurry.clear()
     yield running
@@ -116,13 +121,14 @@ def test_the_same_seed_gives_the_same_answers_and_another_seed_others(server: Se
 
 
 def test_batches_do_not_wait_for_each_other_and_come_when_they_are_whole(server: Server) -> None:
-    asked = [Asked(PROMPTS[i : i + 2], i) for i in range(5)]
+    asked = [Asked(PROMPTS[i : i + 3], i) for i in range(4)]
     with sampler(server, sampling={"max_new_tokens": 5}) as one:
-        server.most_at_once = 0
+        server.meeting = threading.Barrier(4)
         found = list(one.answers(asked))
-    assert sorted(answered.index for answered in found) == list(range(5))
-    assert all(len(answered.completions) == 2 for answered in found)
-    assert server.most_at_once == 4, "as many requests at once as configured, over the ends of batches"
+    assert sorted(answered.index for answered in found) == list(range(4))
+    assert all(len(answered.completions) == 3 for answered in found)
+    assert not server.meeting.broken, "as many requests at once as configured, over the ends of batches"
+    assert server.most_at_once == 4
 
 
 def test_requests_that_fail_for_a_while_are_asked_again_and_change_nothing(server: Server) -> None:
@@ -159,21 +165,20 @@ def test_a_server_that_keeps_failing_is_given_up_and_whole_batches_are_kept(serv
     assert KEY not in told
 
 
-def test_what_the_server_refuses_is_not_asked_again(server: Server) -> None:
-    with sampler(server) as one, pytest.raises(Refused, match="status 400"):
-        server.failures = ["400"]
-        asked = len(server.bodies)
-        one.sample(PROMPTS[:1], 7)
-    assert len(server.bodies) == asked
-
-
 def test_pauses_grow_and_are_no_longer_than_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody listens on the address; how long each pause would be is noted instead of waited."""
     pauses: list[float] = []
-    client = Client("http://127.0.0.1:1/v1", "", 1.0, 9)
-    monkeypatch.setattr(client._closed, "wait", pauses.append)
+
+    async def noted(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def asking() -> None:
+        async with Client(Endpoint("http://127.0.0.1:1/v1", "", ""), limit=1.0, retries=9, connections=1) as client:
+            await client.get("/models", bytes.decode)
+
+    monkeypatch.setattr(client_module, "sleep", noted)
     with pytest.raises(ServerError, match="10 tries"):
-        client.get("/models")
+        asyncio.run(asking())
     assert len(pauses) == 9 and all(later >= earlier for earlier, later in zip(pauses[:7], pauses[1:7], strict=False))
     assert 0.25 <= pauses[0] <= 0.5 and 30 <= pauses[-1] <= 60
 

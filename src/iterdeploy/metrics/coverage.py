@@ -79,7 +79,7 @@ def _coverage(traces: Sequence[Trace], references: Mapping[str, float]) -> Cover
 
 
 def _reading(trace: Trace) -> str:
-    if trace.verdict.status in (Status.UNPARSEABLE, Status.TRUNCATED):
+    if trace.verdict.status in (Status.UNPARSEABLE, Status.TRUNCATED) or not trace.completion.token_ids:
         return "none"
     return "strict" if trace.verdict.strict else "lenient"
 

@@ -96,11 +96,13 @@ def surprisal(answers: Sequence[Trace]) -> Nats | None:
     """-mean log p of what was sampled; None where the sampler recorded no log-probabilities."""
     amounts = []
     for one in answers:
+        if not one.completion.token_ids:
+            continue  # the server had no answer
         logprobs = one.completion.logprobs
         if logprobs is None:
             return None
         amounts.append(Amount(one.task_id, -math.fsum(logprobs), len(logprobs)))
-    return nats(amounts)
+    return nats(amounts) if amounts else None
 
 
 def drift(first: Sequence[Trace], own: Sequence[Trace], asked: Mapping[str, Sequence[float]]) -> Drift:

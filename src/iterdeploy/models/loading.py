@@ -105,6 +105,13 @@ def context_length(folder: Path) -> int | None:
     return None if value is None else int(value)
 
 
+def vocabulary_size(folder: Path, tokenizer: "PreTrainedTokenizerBase") -> int:
+    """Token ids are below it: as many as the model has embeddings, which may be more than its tokenizer has words."""
+    config = _json_object(folder / "config.json")
+    value = config.get("vocab_size", (config.get("text_config") or {}).get("vocab_size"))
+    return len(tokenizer) if value is None else int(value)
+
+
 def base_policy(folder: Path) -> Policy:
     """Generation 0: the base model as it is. Its id depends on the files' content, not on where they lie."""
     digests = [_digest(path) for path in sorted(folder.glob("*.safetensors"))]

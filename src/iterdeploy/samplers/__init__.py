@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from iterdeploy.config import ConfigError, RunConfig
-from iterdeploy.samplers.protocol import Answered, Asked, Sampler
+from iterdeploy.samplers.protocol import Answered, Asked, Failed, Sampler
 from iterdeploy.types import Policy
 
 
@@ -58,4 +58,4 @@ def _check_openai(config: RunConfig) -> None:
         )
 
 
-__all__ = ["SAMPLERS", "Answered", "Asked", "Sampler", "check_sampler"]
+__all__ = ["SAMPLERS", "Answered", "Asked", "Failed", "Sampler", "check_sampler"]

@@ -1,158 +1,207 @@
-"""JSON over HTTP to one server: connections that are kept, and patience with a server that is busy or restarts.
+"""JSON over HTTP to one server, through one event loop: bounded, patient, and never with a key in a message.
 
-Standard library only. Many threads may use one client; `close` makes all of them give up at once.
+Failures are told apart by what they mean for a run. A server that is away, or refuses whoever asks (`ServerError`,
+`Refused`), ends it. A request that gets nothing usable, however often it is sent (`NoAnswer`), may be the only one.
 """
 
-import contextlib
-import http.client
-import json
+import asyncio
+import math
 import random
-import socket
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+import ssl
+from asyncio import sleep
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
-from iterdeploy.config import UserError
+from iterdeploy.redaction import in_a_message
+from iterdeploy.samplers.endpoint import Endpoint
+from iterdeploy.samplers.errors import ADVICE, NoAnswer, Refused, ServerError, Unusable
 
-RETRIED = {408, 409, 425, 429, 500, 502, 503, 504, 529}
-"""Status codes after which the same request may succeed."""
+if TYPE_CHECKING:
+    import httpx
+    from tenacity import RetryCallState
+
+T = TypeVar("T")
+
+RETRIED = {408, 409, 425, 429}
+"""Status codes below 500 after which the same request may succeed; from 500 on all are retried."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 """Seconds before the second try, doubled with each further one, times a random factor from 0.5 to 1."""
 CONNECT_TIMEOUT = 10.0
+SILENCE = 60.0
+"""Seconds between two pieces of a reply, once it has begun."""
+SLOW_TRIES = 2
+"""How often an answer is waited for that takes longer than it may: as its seed is the same, so is its length."""
+SPARE_BYTES, BYTES_PER_TOKEN = 2**20, 1000
+"""A reply may have so many bytes, and so many more for each token of which it tells."""
 
 
-class ServerError(UserError):
-    """The server cannot be used."""
+class _Failure(Exception):
+    """One try that failed."""
 
-
-class Refused(ServerError):
-    """The server answered, and said no."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    status: int
-    body: bytes
-    retry_after: float
-    """Seconds that the server asks to wait; 0 if it does not say."""
+    def __init__(self, kind: Literal["away", "slow", "bad"], reason: str, pause: float = 0.0) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.pause = pause
+        """Seconds that the server asks to wait."""
 
 
 class Client:
-    def __init__(
-        self, address: str, key: str, timeout: float, retries: int, check_server: Callable[[], None] = lambda: None
+    """An asynchronous context manager; everything happens in the event loop in which it is entered."""
+
+    def __init__(self, endpoint: Endpoint, limit: float, retries: int, connections: int) -> None:
+        """`limit`: seconds that a whole reply may take. `retries`: further tries of a request that failed."""
+        self._address = endpoint.address
+        self._endpoint = endpoint
+        self._limit = limit
+        self._retries = retries
+        self._connections = connections
+
+    async def __aenter__(self) -> Self:
+        import httpx
+
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        if self._endpoint.key:
+            headers["Authorization"] = f"Bearer {self._endpoint.key}"
+        self._http = httpx.AsyncClient(
+            headers=headers,
+            timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),  # the rest is limited in `_exchange`
+            limits=httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._connections),
+            trust_env=False,
+            verify=ssl.create_default_context(),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """`check_server` is called after a failure and raises if no further try can succeed."""
-        parts = urlsplit(address)
-        assert parts.hostname is not None
-        secure = parts.scheme == "https"
-        self._connection = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        self._host, self._port = parts.hostname, parts.port or (443 if secure else 80)
-        self._path = parts.path.rstrip("/")
-        self._address, self._key = address, key
-        self._timeout, self._retries = timeout, retries
-        self._check_server = check_server
-        self._idle: list[http.client.HTTPConnection] = []
-        self._busy: set[http.client.HTTPConnection] = set()
-        self._closed = threading.Event()
+        await self._http.aclose()
 
-    def close(self) -> None:
-        """Ends every request that is under way."""
-        self._closed.set()
-        for connection in [*self._busy, *self._idle]:
-            _hang_up(connection)
+    async def get(self, path: str, read: Callable[[bytes], T]) -> T:
+        return await self._patiently("GET", path, None, read, 0)
 
-    def get(self, path: str) -> dict[str, Any]:
-        return self._json("GET", path, None)
+    async def post(self, path: str, body: Mapping[str, object], read: Callable[[bytes], T], tokens: int = 0) -> T:
+        """What `read` makes of the reply's body, which tells of that many `tokens`. It raises `Unusable` if that
+        is not an answer; then the request is sent again.
 
-    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The reply's JSON object; empty where the reply is not JSON. Refused if the server does not want it,
-        ServerError if it cannot be reached or stays busy."""
-        return self._json("POST", path, json.dumps(body).encode())
+        ServerError if the server is away, Refused if it does not want the request, NoAnswer after too many tries.
+        """
+        return await self._patiently("POST", path, body, read, tokens)
 
-    def _json(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
-        reply = self._patiently(method, path, body)
+    async def _patiently(
+        self, method: str, path: str, body: Mapping[str, object] | None, read: Callable[[bytes], T], tokens: int
+    ) -> T:
+        from tenacity import AsyncRetrying, retry_if_exception_type
+
+        trying = AsyncRetrying(
+            retry=retry_if_exception_type(_Failure),
+            stop=self._enough,
+            wait=_pause,
+            after=lambda _: self._endpoint.check(),
+            sleep=sleep,
+            reraise=True,
+        )
+        most = SPARE_BYTES + BYTES_PER_TOKEN * tokens
         try:
-            value = json.loads(reply.body)
-        except ValueError:
-            return {}
-        return value if isinstance(value, dict) else {}
+            return await trying(self._exchange, method, path, body, read, most)
+        except _Failure as failure:
+            tries = trying.statistics["attempt_number"]
+            if failure.kind == "away":
+                raise ServerError(
+                    f"{self._address}: away after {tries} tries (the last: {failure}). {ADVICE}"
+                ) from None
+            raise NoAnswer(self._address, f"no answer after {tries} tries (the last: {failure})") from None
 
-    def _patiently(self, method: str, path: str, body: bytes | None) -> Reply:
-        """The first reply of status 200, after as many tries as the configuration allows."""
-        for attempt in range(self._retries + 1):
-            asked_to_wait = 0.0
-            try:
-                reply = self._exchange(method, path, body)
-            except (OSError, http.client.HTTPException) as error:
-                problem = f"{type(error).__name__}: {error}"
-            else:
-                if reply.status == 200:
-                    return reply
-                problem = self._told(reply)
-                if reply.status not in RETRIED:
-                    raise Refused(f"{self._address}{path}: the server refused: {problem}")
-                asked_to_wait = reply.retry_after
-            if not self._closed.is_set():
-                self._check_server()
-            if attempt < self._retries:
-                pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt) * random.uniform(0.5, 1)
-                self._closed.wait(max(pause, min(asked_to_wait, LONGEST_PAUSE)))
-            if self._closed.is_set():
-                raise ServerError(f"{self._address}: closed")
-        raise ServerError(
-            f"{self._address}: no answer after {self._retries + 1} tries (the last: {problem}). Whole batches are "
-            "stored: start the server again, or lower server.concurrency if it is overloaded, and call "
-            "`iterdeploy resume`"
+    def _enough(self, state: "RetryCallState") -> bool:
+        return state.attempt_number > self._retries or (
+            _failure(state).kind == "slow" and state.attempt_number >= SLOW_TRIES
         )
 
-    def _exchange(self, method: str, path: str, body: bytes | None) -> Reply:
-        """One request on a connection that was kept, or on a new one."""
-        while self._idle:
-            with contextlib.suppress(ConnectionError, IndexError):  # servers close connections that are idle for long
-                return self._over(self._idle.pop(), method, path, body)
-        return self._over(self._connection(self._host, self._port, timeout=CONNECT_TIMEOUT), method, path, body)
+    async def _exchange(
+        self, method: str, path: str, body: Mapping[str, object] | None, read: Callable[[bytes], T], most: int
+    ) -> T:
+        """One try."""
+        import httpx
 
-    def _over(self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None) -> Reply:
-        self._busy.add(connection)
+        request = self._http.build_request(method, self._address + path, json=body)
         try:
-            if self._closed.is_set():
-                raise TimeoutError("closed")
-            if connection.sock is None:
-                connection.connect()
-                assert connection.sock is not None
-                connection.sock.settimeout(self._timeout)
-            headers = {"Content-Type": "application/json"}
-            if self._key:
-                headers["Authorization"] = f"Bearer {self._key}"
-            connection.request(method, self._path + path, body, headers)
-            response = connection.getresponse()
-            reply = Reply(response.status, response.read(), _seconds(response.getheader("Retry-After")))
-        except BaseException:
-            self._busy.discard(connection)
-            connection.close()
-            raise
-        self._busy.discard(connection)
-        self._idle.append(connection)
-        return reply
+            async with asyncio.timeout(self._limit):
+                response = await self._http.send(request, stream=True)
+                try:
+                    content = await _content(response, most)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            raise _Failure("slow", f"it took longer than {self._limit:g} seconds, see server.timeout") from None
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise _Failure("away", in_a_message(f"{type(error).__name__}: {error}")) from None
+        except (httpx.TransportError, OSError) as error:
+            raise _Failure("bad", in_a_message(f"{type(error).__name__}: {error}")) from None
+        self._check_status(path, response, content)
+        try:
+            return read(content)
+        except Unusable as error:
+            said = in_a_message(content.decode(errors="replace"))
+            raise _Failure("bad", f"{in_a_message(str(error))}; it said {said or 'nothing'}") from None
 
-    def _told(self, reply: Reply) -> str:
-        text = reply.body.decode(errors="replace").strip()
-        if self._key:
-            text = text.replace(self._key, "(the key)")
-        return f"status {reply.status}: {text[:400]}"
+    def _check_status(self, path: str, response: "httpx.Response", content: bytes) -> None:
+        status = response.status_code
+        if status == 200:
+            return
+        said = in_a_message(content.decode(errors="replace"))
+        if status in RETRIED or status >= 500 or 200 < status < 300:
+            raise _Failure("bad", f"status {status}: {said}", seconds_to_wait(response.headers.get("Retry-After")))
+        raise Refused(self._address, path, status, said)
 
 
-def _seconds(header: str | None) -> float:
+async def _content(response: "httpx.Response", most: int) -> bytes:
+    """The body as it was sent; compressed ones, which nobody asked for, could be of any size."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise _Failure("bad", "the reply is compressed, which was not asked for")
+    content = bytearray()
+    pieces = response.aiter_raw()
+    while True:
+        try:
+            async with asyncio.timeout(SILENCE):
+                piece = await anext(pieces, None)
+        except TimeoutError:
+            raise _Failure("bad", f"the reply broke off: nothing came for {SILENCE:g} seconds") from None
+        if piece is None:
+            return bytes(content)
+        content += piece
+        if len(content) > most:
+            raise _Failure("bad", f"the reply is longer than the {most:,} bytes that it may have")
+
+
+def _failure(state: "RetryCallState") -> _Failure:
+    assert state.outcome is not None
+    failure = state.outcome.exception()
+    assert isinstance(failure, _Failure)
+    return failure
+
+
+def _pause(state: "RetryCallState") -> float:
+    """Seconds until the next try."""
+    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (state.attempt_number - 1)) * random.uniform(0.5, 1)
+    return max(pause, min(_failure(state).pause, LONGEST_PAUSE))
+
+
+def seconds_to_wait(header: str | None) -> float:
+    """What Retry-After says, as a number of seconds or as a date; 0 where it says nothing that can be read.
+
+    >>> seconds_to_wait("2.5"), seconds_to_wait("Fri, 31 Dec 1999 23:59:59 GMT"), seconds_to_wait("soon")
+    (2.5, 0.0, 0.0)
+    """
+    if not header:
+        return 0.0
     try:
-        return max(0.0, float(header or 0))
+        seconds = float(header)
     except ValueError:
-        return 0.0  # a date
-
-
-def _hang_up(connection: http.client.HTTPConnection) -> None:
-    """A thread that waits for this connection is woken up; `close` alone would leave it waiting."""
-    if connection.sock is not None:
-        with contextlib.suppress(OSError):  # the other side was quicker
-            connection.sock.shutdown(socket.SHUT_RDWR)
+        try:
+            then = parsedate_to_datetime(header)
+            seconds = (then.replace(tzinfo=then.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        except (ValueError, OverflowError, TypeError):
+            return 0.0
+    return 0.0 if math.isnan(seconds) else max(0.0, seconds)

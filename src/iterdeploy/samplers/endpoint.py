@@ -4,7 +4,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from iterdeploy.config import RunConfig
+from pydantic import ValidationError
+
+from iterdeploy.config import ConfigError, RunConfig, ServerConfig
+from iterdeploy.redaction import remember
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +22,20 @@ class Endpoint:
 
 
 def configured(config: RunConfig) -> Endpoint:
+    """ConfigError if there is no address, or if the key cannot be sent."""
     server = config.server
     names = [server.key_variable] if server.key_variable else ["ITERDEPLOY_API_KEY", "OPENAI_API_KEY"]
-    key = next((value for name in names if (value := os.environ.get(name))), "")
-    return Endpoint(address_of(config), key, server.model)
+    name, key = next(((name, key) for name in names if (key := os.environ.get(name, "").strip())), ("", ""))
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(f"{name}: the key in this variable holds characters that cannot be sent; set it anew")
+    return Endpoint(address_of(config), remember(key), server.model)
 
 
 def address_of(config: RunConfig) -> str:
-    return config.server.address or os.environ.get("ITERDEPLOY_ADDRESS", "").rstrip("/")
+    """That of the configuration or the environment; empty where neither has one."""
+    if config.server.address:
+        return config.server.address
+    try:
+        return ServerConfig(address=os.environ.get("ITERDEPLOY_ADDRESS", "")).address
+    except ValidationError as error:
+        raise ConfigError(f"ITERDEPLOY_ADDRESS: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None

@@ -3,218 +3,185 @@
 Prompts are sent as token ids, and everything that shapes the distribution is said in each request, because servers have
 defaults of their own. Of a server that returns the sampled ids nothing is re-tokenised. One that does not is accepted
 with a warning: its traces are marked, and they carry no log-probabilities, because those would be of other tokens.
+
+Requests go through an event loop in a thread of its own (`anyio`'s portal), so they go on while answers are judged and
+stored. A request that the server has no usable answer to is `Failed`, if the server answers another one; if it answers
+none, the run ends.
 """
 
+import asyncio
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from iterdeploy.config import RunConfig
-from iterdeploy.models.chat import completion, load_tokenizer, prompt_ids
-from iterdeploy.models.loading import end_ids
-from iterdeploy.samplers.client import Client, Refused, ServerError
+from iterdeploy.samplers.client import Client
 from iterdeploy.samplers.endpoint import Endpoint, configured
-from iterdeploy.samplers.protocol import Answered, Asked, Row
+from iterdeploy.samplers.errors import ADVICE, NoAnswer, Refused, ServerError
+from iterdeploy.samplers.protocol import Answered, Asked, Failed, Row
+from iterdeploy.samplers.replies import Models, parsed
+from iterdeploy.samplers.wire import PROBE, Wire
 from iterdeploy.types import Completion, Policy, content_hash
 
-PROBE = "Count from one to twenty."
-PROBE_TOKENS = 32
-PROBE_TEMPERATURE = 2.0
-"""Far from 1, so that it shows whether log-probabilities are those at temperature 1."""
-LARGEST_GAP = 0.05
-"""Nats per token, on average, between a token's log-probability when it is sampled and when it is read."""
+if TYPE_CHECKING:
+    from anyio.streams.memory import MemoryObjectSendStream
 
+T = TypeVar("T")
 
-@dataclass(slots=True)
-class Pending:
-    """A batch that is under way."""
-
-    prompts: list[list[int]]
-    """Their token ids."""
-    answers: dict[int, Completion] = field(default_factory=dict)
+SHORT_ANSWER = 8192
+"""Tokens up to which server.timeout holds as it stands; longer answers may take longer, in proportion."""
+FINISHED = 8
+"""Batches that may wait to be judged before no further one is finished."""
 
 
 class OpenAiSampler:
     served = True
 
     def __init__(self, policy: Policy, config: RunConfig, endpoint: Endpoint | None = None) -> None:
-        self.source = config.sampling.sampler
         self._policy = policy
         self._config = config
         self._endpoint = endpoint or configured(config)
         self._chat = endpoint is None and config.server.api == "chat"
-        self._exact = not self._chat
-        """The server returns what it sampled."""
-        self._with_logprobs = self._exact
+        self._failures = 0
+
+    @property
+    def source(self) -> str:
+        return self._config.sampling.sampler + ("" if self._wire.offer.exact else " (re-tokenised)")
 
     def __enter__(self) -> Self:
-        server, endpoint = self._config.server, self._endpoint
-        self._client = Client(endpoint.address, endpoint.key, server.timeout, server.retries, endpoint.check)
-        folder = Path(self._policy.base_model)
-        self._tokenizer: Any = load_tokenizer(folder, self._config.model)
-        self._ends = end_ids(folder, self._tokenizer)
-        try:
-            self._model = self._load_adapter() if self._policy.adapter else endpoint.model or self._first_model()
-            self._probe()
-        except BaseException:
-            self._client.close()
-            raise
+        from anyio.from_thread import start_blocking_portal
+
+        server = self._config.server
+        limit = server.timeout * max(1.0, self._config.sampling.max_new_tokens / SHORT_ANSWER)
+        with ExitStack() as stack:
+            self._portal = stack.enter_context(start_blocking_portal())
+            client = Client(self._endpoint, limit, server.retries, server.concurrency)
+            self._client = stack.enter_context(self._portal.wrap_async_context_manager(client))
+            name = self._portal.call(self._model_name)
+            self._wire = Wire.of(Path(self._policy.base_model), self._config, self._chat, name)
+            self._portal.call(self._try_out)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._client.close()
+        self._stack.__exit__(kind, error, traceback)
 
     def sample(self, prompts: Sequence[str], seed: int) -> list[Completion]:
         (answered,) = self.answers([Asked(prompts, seed)])
-        return answered.completions
+        return answered.all()
 
     def answers(self, asked: Sequence[Asked]) -> Iterator[Answered]:
         """Batches as they become whole, in any order. The next ones are already under way while one is handled."""
-        at_once = self._config.server.concurrency
-        waiting = iter(enumerate(asked))
-        pending: dict[int, Pending] = {}
-        came: SimpleQueue[tuple[int, int, dict[str, Any] | BaseException]] = SimpleQueue()
-        under_way = 0
-        with ThreadPoolExecutor(at_once) as pool:
-            try:
-                while True:
-                    while under_way < 2 * at_once and (following := next(waiting, None)) is not None:
-                        index, batch = following
-                        ids = [prompt_ids(self._tokenizer, prompt, self._config.model) for prompt in batch.prompts]
-                        pending[index] = Pending(ids)
-                        under_way += len(ids)
-                        for i, prompt in enumerate(batch.prompts):
-                            body = self._body(prompt, ids[i], content_hash(batch.seed, i))
-                            pool.submit(self._ask, index, i, body, came)
-                    if not pending:
-                        return
-                    index, i, reply = came.get()
-                    if isinstance(reply, BaseException):
-                        raise reply
-                    under_way -= 1
-                    one = pending[index]
-                    one.answers[i] = self._completion(one.prompts[i], reply)
-                    if len(one.answers) == len(one.prompts):
-                        del pending[index]
-                        yield Answered(index, [one.answers[i] for i in range(len(one.prompts))])
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                self._client.close()
-                raise
+        from anyio import EndOfStream, create_memory_object_stream
+
+        send, receive = create_memory_object_stream[Answered](FINISHED)
+        work = self._portal.start_task_soon(self._answer_all, asked, send)
+        try:
+            while True:
+                try:
+                    answered = self._portal.call(receive.receive)
+                except EndOfStream:
+                    break
+                yield answered
+            work.result()  # raises what ended it early
+        finally:
+            work.cancel()
 
     def logprobs(self, rows: Sequence[Row]) -> list[list[float]] | None:
         """log p of each completion's tokens under the served model; None if the server does not tell."""
-        if not self._exact:
+        if not self._wire.offer.scores:
             return None
-        scored = []
-        for prompt, tokens in rows:
-            body = {"model": self._model, "prompt": [*prompt, *tokens], "max_tokens": 1, "echo": True, "logprobs": 1}
-            try:
-                found = _values(self._client.post("/completions", body)["choices"][0])
-            except (Refused, KeyError):
-                return None
-            if found is None or len(found) < len(prompt) + len(tokens):
-                return None
-            scored.append(found[len(prompt) : len(prompt) + len(tokens)])
-        return scored
-
-    def _ask(self, index: int, i: int, body: dict[str, Any], came: "SimpleQueue[tuple[int, int, Any]]") -> None:
-        """In a thread of the pool: whatever becomes of the request is handed over."""
-        try:
-            came.put((index, i, self._client.post(self._route, body)))
-        except BaseException as error:
-            came.put((index, i, error))
-
-    @property
-    def _route(self) -> str:
-        return "/chat/completions" if self._chat else "/completions"
-
-    def _body(self, prompt: str, ids: Sequence[int], seed: str) -> dict[str, Any]:
-        """One request. Servers with the bare chat protocol refuse what it does not have."""
-        sampling = self._config.sampling
-        body: dict[str, Any] = {
-            "model": self._model,
-            "max_tokens": sampling.max_new_tokens,
-            "temperature": sampling.temperature,
-            "top_p": 1.0,
-            "seed": int(seed[:8], 16) >> 1,
-        }
-        if self._chat:
-            return {**body, "messages": [{"role": "user", "content": prompt}]}
-        return {
-            **body,
-            "prompt": list(ids),
-            "top_k": -1,
-            "min_p": 0.0,
-            "repetition_penalty": 1.0,
-            "stop_token_ids": sorted(self._ends),
-            "logprobs": 1,
-            "return_token_ids": True,
-            "skip_special_tokens": False,
-            "include_stop_str_in_output": True,
-        }
-
-    def _completion(self, prompt: Sequence[int], reply: dict[str, Any]) -> Completion:
-        try:
-            choice = reply["choices"][0]
-            reason = choice["finish_reason"]
-        except (KeyError, IndexError, TypeError):
-            raise ServerError(f"{self._endpoint.address}: this is no completion: {str(reply)[:300]}") from None
-        if reason not in ("stop", "length"):
+        scored = [self._portal.call(self._score, *row) for row in rows]
+        found = [values for values in scored if values is not None]
+        if len(found) < len(scored):
             raise ServerError(
-                f"{self._endpoint.address}: the server ended an answer for a reason of its own ({reason!r}), so it is "
-                "not what the model would have said"
+                f"{self._endpoint.address}: given text was scored when the server was tried, and now is not"
             )
-        tokens = self._sampled(choice, reason)
-        if tokens is None:
-            return completion(self._tokenizer, prompt, self._retokenised(choice, reason), None, reason)
-        values = _values(choice) if self._with_logprobs else None
-        if values is not None and len(values) != len(tokens):
-            raise ServerError(f"{self._endpoint.address}: {len(values)} log-probabilities for {len(tokens)} tokens")
-        return completion(self._tokenizer, prompt, tokens, values, reason)
+        return found
 
-    def _sampled(self, choice: dict[str, Any], reason: str) -> list[int] | None:
-        """The sampled ids; None from a server that keeps them, or their end mark, to itself."""
-        tokens: list[int] | None = choice.get("token_ids") if self._exact else None
-        if tokens is None or (reason == "stop" and (not tokens or tokens[-1] not in self._ends)):
-            if self._exact:
-                raise ServerError(f"{self._endpoint.address}: returned token ids when it was tried, and now does not")
-            return None
-        return tokens
+    async def _answer_all(self, asked: Sequence[Asked], finished: "MemoryObjectSendStream[Answered]") -> None:
+        """As many workers as requests may be under way take one prompt after another."""
+        prompts = ((index, i) for index, batch in enumerate(asked) for i in range(len(batch.prompts)))
+        begun: dict[int, dict[int, Completion | Failed]] = {}
 
-    def _retokenised(self, choice: dict[str, Any], reason: str) -> list[int]:
-        """The answer's text as the tokenizer writes it, ended where the server says that it ended.
+        async def worker() -> None:
+            for index, i in prompts:
+                batch, answers = asked[index], begun.setdefault(index, {})
+                answers[i] = await self._answer(batch.prompts[i], content_hash(batch.seed, i))
+                if len(answers) == len(batch.prompts):
+                    del begun[index]
+                    await finished.send(Answered(index, [answers[k] for k in range(len(answers))]))
 
-        Reasoning that the server keeps in a field of its own is put back to where it was.
-        """
-        message = choice.get("message") or {}
-        text = choice.get("text") or message.get("content") or ""
-        if thought := message.get("reasoning_content") or message.get("reasoning"):
-            text = f"<think>\n{thought.strip()}\n</think>\n{text}"
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        if reason == "stop" and (not ids or ids[-1] not in self._ends):
-            ids = [*ids, self._tokenizer.eos_token_id if self._tokenizer.eos_token_id is not None else min(self._ends)]
-        return ids
+        workers = [asyncio.create_task(worker()) for _ in range(self._config.server.concurrency)]
+        with finished:
+            try:
+                await asyncio.gather(*workers)
+            finally:
+                for task in workers:
+                    task.cancel()
 
-    def _first_model(self) -> str:
-        listed = self._client.get("/models").get("data") or []
-        if not listed:
-            raise ServerError(f"{self._endpoint.address}: the server lists no model; set server.model")
-        return str(listed[0]["id"])
+    async def _answer(self, prompt: str, seed: str) -> Completion | Failed:
+        """Failed only if the server answers a short request at that time: then it is not the server that failed."""
+        ids = self._wire.ids(prompt)
+        try:
+            return await self._ask(self._wire.body(prompt, seed), partial(self._wire.completion, ids))
+        except NoAnswer as none:
+            reason = none.reason
+        except Refused as refused:
+            if not refused.only_this_request:
+                raise
+            reason = refused.reason
+        try:
+            await self._ask(self._wire.probe(), self._wire.probed)
+        except (NoAnswer, Refused):
+            raise ServerError(f"{self._endpoint.address}: {reason}; a short request failed as well. {ADVICE}") from None
+        if not self._failures:
+            self._warn(f"an answer counts as an error, and so will all further ones like it: {reason}")
+        self._failures += 1
+        return Failed(ids, reason)
 
-    def _load_adapter(self) -> str:
-        """The name under which the server now has this generation's adapter: its content is part of it."""
+    async def _score(self, prompt: Sequence[int], tokens: Sequence[int]) -> list[float] | None:
+        body = self._wire.scoring(prompt, tokens)
+        return await self._ask(body, partial(self._wire.scores, prompt, tokens), len(prompt) + len(tokens))
+
+    async def _ask(self, body: Mapping[str, Any], read: Callable[[bytes], T], echoed: int = 0) -> T:
+        return await self._client.post(self._wire.route, body, read, body["max_tokens"] + echoed)
+
+    async def _try_out(self) -> None:
+        """One short answer shows what this server returns, before hours of sampling; warns of what it does not."""
+        answer = await self._ask(self._wire.probe(), self._wire.probed)
+        scores = None
+        if self._wire.tells_ids(answer):
+            with suppress(NoAnswer, Refused):
+                scores = await self._score(self._wire.ids(PROBE), answer.choices[0].token_ids or ())
+        self._wire, lacks = self._wire.tried(answer, scores)
+        for lack in lacks:
+            self._warn(lack)
+
+    def _warn(self, words: str) -> None:
+        print(f"iterdeploy: warning: {self._endpoint.address}: {words}", file=sys.stderr)
+
+    async def _model_name(self) -> str:
+        """The name under which the server has the policy."""
+        if self._policy.adapter:
+            return await self._load_adapter()
+        if self._endpoint.model:
+            return self._endpoint.model
+        models = await self._client.get("/models", partial(parsed, Models))
+        return models.data[0].id
+
+    async def _load_adapter(self) -> str:
+        """Loads this generation's adapter under a name that its content is part of."""
         name = f"gen{self._policy.generation}-{self._policy.id[:8]}"
         path = str(Path(str(self._policy.weights)).resolve())
         try:
-            self._client.post("/load_lora_adapter", {"lora_name": name, "lora_path": path})
+            await self._client.post("/load_lora_adapter", {"lora_name": name, "lora_path": path}, lambda _: None)
         except Refused as refused:
             if "already" not in str(refused):
                 raise ServerError(
@@ -223,43 +190,3 @@ class OpenAiSampler:
                     f"must be able to read {path}"
                 ) from None
         return name
-
-    def _probe(self) -> None:
-        """One short answer shows what this server returns, before hours of sampling; at most one warning."""
-        ids = prompt_ids(self._tokenizer, PROBE, self._config.model)
-        body = self._body(PROBE, ids, content_hash(self._config.seed))
-        most = min(PROBE_TOKENS, self._config.sampling.max_new_tokens)
-        body |= {"max_tokens": most, "temperature": PROBE_TEMPERATURE}
-        choice = self._client.post(self._route, body).get("choices", [{}])[0]
-        problem = self._problem(ids, choice)
-        if not self._exact:
-            self.source += " (re-tokenised)"
-        if problem:
-            print(f"iterdeploy: warning: {self._endpoint.address}: {problem}", file=sys.stderr)
-
-    def _problem(self, prompt: Sequence[int], choice: dict[str, Any]) -> str:
-        """What the server that gave this reply does not offer, which is then gone without; empty: nothing."""
-        tokens, values = choice.get("token_ids"), _values(choice)
-        if self._chat or not tokens or (choice["finish_reason"] == "stop" and tokens[-1] not in self._ends):
-            self._exact = self._with_logprobs = False
-            return "no token ids are returned, so answers are re-tokenised and are unfit for importance weights"
-        scored = self.logprobs([(prompt, tokens)])
-        if values is None:
-            self._with_logprobs = False
-            return "no log-probabilities are returned, so traces are unfit for importance weights"
-        if self._config.sampling.temperature != 1 and (scored is None or _gap(values, scored[0]) > LARGEST_GAP):
-            self._with_logprobs = False
-            return "the log-probabilities returned are not shown to be those at temperature 1 and are not recorded"
-        if scored is None:
-            return "given text cannot be scored, so nothing shows which weights the server has"
-        return ""
-
-
-def _gap(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    return sum(abs(a - b) for a, b in zip(ours, theirs, strict=True)) / len(ours)
-
-
-def _values(choice: dict[str, Any]) -> list[float] | None:
-    """The log-probabilities of a reply's tokens in order; that of the first token of an echoed prompt is NaN."""
-    found = (choice.get("logprobs") or {}).get("token_logprobs")
-    return None if found is None else [float("nan") if value is None else float(value) for value in found]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
+from iterdeploy.samplers.errors import ServerError
 from iterdeploy.types import Completion
 
 Row = tuple[Sequence[int], Sequence[int]]
@@ -20,11 +21,26 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """What stands for a completion where a server had none that can be used."""
+
+    prompt_token_ids: Sequence[int]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     index: int
     """Of the batch among those asked."""
-    completions: list[Completion]
+    completions: Sequence[Completion | Failed]
     """One for each of its prompts."""
+
+    def all(self) -> list[Completion]:
+        """The completions. ServerError if one of them failed."""
+        for answer in self.completions:
+            if isinstance(answer, Failed):
+                raise ServerError(answer.reason)
+        return [answer for answer in self.completions if isinstance(answer, Completion)]
 
 
 class Sampler(Protocol):
@@ -45,7 +61,9 @@ class Sampler(Protocol):
     ) -> None: ...
 
     def sample(self, prompts: Sequence[str], seed: int) -> list[Completion]:
-        """One completion for each prompt. The same prompts and seed give the same completions where the device can."""
+        """One completion for each prompt; an error if there is none for one of them.
+
+        The same prompts and seed give the same completions where the device can."""
         ...
 
     def answers(self, asked: Sequence[Asked]) -> Iterator[Answered]:

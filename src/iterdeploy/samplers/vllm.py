@@ -19,9 +19,10 @@ from types import TracebackType
 from typing import Self
 
 from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.redaction import remember, without_keys
 from iterdeploy.samplers import supervisor
-from iterdeploy.samplers.client import ServerError
 from iterdeploy.samplers.endpoint import Endpoint
+from iterdeploy.samplers.errors import ServerError
 from iterdeploy.samplers.openai import OpenAiSampler
 from iterdeploy.samplers.protocol import Answered, Asked, Row
 from iterdeploy.types import Completion, Policy
@@ -32,6 +33,8 @@ RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Largest ranks of adapters that vLLM can be told to make room for."""
 LOG_LINES = 15
 """Of the end of the server's log, in errors."""
+START_TIMEOUT = 1800.0
+"""Seconds, or as many as server.timeout allows for an answer."""
 STOP_TIMEOUT = 40.0
 """Seconds; the supervisor needs at most 20."""
 
@@ -70,7 +73,7 @@ class VllmSampler:
         return self._inside.source
 
     def __enter__(self) -> Self:
-        port, key = _free_port(), secrets.token_urlsafe(24)
+        port, key = _free_port(), remember(secrets.token_urlsafe(24))
         try:
             self._start(port, key)
             address = f"http://127.0.0.1:{port}"
@@ -140,17 +143,17 @@ class VllmSampler:
         return [*command, *config.server.arguments]
 
     def _await_health(self, address: str) -> None:
-        import urllib.error
-        import urllib.request
+        import httpx
 
-        open_directly = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
-        deadline = time.monotonic() + self._config.server.timeout
+        seconds = max(START_TIMEOUT, self._config.server.timeout)
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self._check_alive()
-            with contextlib.suppress(OSError, urllib.error.URLError), open_directly(f"{address}/health", timeout=5):
-                return
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{address}/health", timeout=5, trust_env=False).status_code == 200:
+                    return
             time.sleep(0.5)
-        raise ServerError(self._told(f"vLLM was not ready after {self._config.server.timeout:g} seconds"))
+        raise ServerError(self._told(f"vLLM was not ready after {seconds:g} seconds"))
 
     def _check_alive(self) -> None:
         assert self._process is not None
@@ -159,7 +162,7 @@ class VllmSampler:
 
     def _told(self, problem: str) -> str:
         lines = self._log.read_text(errors="replace").splitlines()[-LOG_LINES:]
-        return f"{problem}. The end of its log, {self._log}:\n" + "\n".join(lines)
+        return without_keys(f"{problem}. The end of its log, {self._log}:\n" + "\n".join(lines))
 
     def _stop(self) -> None:
         """Returns when every process of the server is gone."""

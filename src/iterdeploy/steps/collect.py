@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from iterdeploy.console.progress import Display
 from iterdeploy.record.store import TraceStore, trace_id
-from iterdeploy.samplers import Asked
+from iterdeploy.samplers import Asked, Failed
 from iterdeploy.steps.parts import Parts
 from iterdeploy.steps.served_policy import shown_to_be
-from iterdeploy.types import Completion, Policy, Sampling, Task, Trace, Verdict, content_hash
+from iterdeploy.steps.stops import check_errors
+from iterdeploy.types import Completion, Policy, Sampling, Status, Task, Trace, Verdict, content_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +54,20 @@ def collect(
         sampled(reached, in_all)
         validated(reached, in_all)
         for answered in sampler.answers(asked):
-            batch, completions = owed[answered.index], answered.completions
+            batch = owed[answered.index]
             reached += len(batch)
             sampled(reached, in_all)
             with clock.activity("validation"):
-                verdicts = [
-                    parts.tasks.judge(request.task, completion)
-                    for request, completion in zip(batch, completions, strict=True)
+                judged = [
+                    _judged(request, answer, parts) for request, answer in zip(batch, answered.completions, strict=True)
                 ]
             validated(reached, in_all)
+            errors = [verdict.reason for _, verdict in judged if verdict.status is Status.ERROR]
+            check_errors(errors, in_all, store, generation, parts.config)
             with clock.activity("other"):
                 traces = [
                     _trace(request, generation, policy, parts, sampler.source, completion, verdict)
-                    for request, completion, verdict in zip(batch, completions, verdicts, strict=True)
+                    for request, (completion, verdict) in zip(batch, judged, strict=True)
                 ]
                 store.add({request.task.id: request.task for request in batch}, traces, clock.take())
 
@@ -80,6 +82,14 @@ def _seed(run_seed: int, generation: int, batch: Sequence[Request]) -> int:
     """A seed that depends on what is asked, not on when."""
     keys = [(request.task.id, request.sample_index) for request in batch]
     return int(content_hash(run_seed, generation, keys)[:15], 16)
+
+
+def _judged(request: Request, answer: Completion | Failed, parts: Parts) -> tuple[Completion, Verdict]:
+    """What was said, and what the validator says of it; nothing and ERROR where the server had no answer."""
+    if isinstance(answer, Failed):
+        nothing = Completion("", tuple(answer.prompt_token_ids), (), None, "error", 0)
+        return nothing, Verdict(Status.ERROR, answer.reason, None, (), None, False, "none")
+    return answer, parts.tasks.judge(request.task, answer)
 
 
 def _trace(

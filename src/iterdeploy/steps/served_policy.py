@@ -78,6 +78,7 @@ def _texts(policy: Policy, prompts: Sequence[str], config: RunConfig, store: Tra
         Text(said.prompt_token_ids, said.token_ids[:TOKENS], generation, said.logprobs and said.logprobs[:TOKENS])
         for generation in sorted({0, policy.generation - 1} if policy.generation else ())
         for said in (one.completion for one in store.each(store.first_ids(ROWS, generation=generation)))
+        if said.token_ids
     ]
     if texts:
         return texts

@@ -1,6 +1,8 @@
 """The named states in which a run stops by itself, because going on would only waste time."""
 
+import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from iterdeploy.config import RunConfig
@@ -35,6 +37,25 @@ def check_answers(store: TraceStore, generation: int, config: RunConfig) -> None
             f"generation {generation}: {share:.0%} of the answers ran into sampling.max_new_tokens = "
             f"{config.sampling.max_new_tokens} before they ended (sampling.max_truncated allows "
             f"{config.sampling.max_truncated:.0%}). Raise sampling.max_new_tokens, or take smaller tasks.sizes.",
+            by_domain(store, generation),
+        )
+
+
+def check_errors(new: Sequence[str], answers: int, store: TraceStore, generation: int, config: RunConfig) -> None:
+    """Stops when the `new` ERROR answers, given by their reasons, would make too many of a generation's `answers`.
+
+    They are not stored then, so that a run goes on once their cause is gone.
+    """
+    if not new:
+        return
+    count = len(new) + store.verdict_counts().get(generation, {}).get(Status.ERROR, 0)
+    most = math.ceil(config.sampling.max_errors * answers)
+    if count > most:
+        raise Stopped(
+            "too_many_errors",
+            f"generation {generation}: {count} of its {answers} answers have no verdict, more than the {most} that "
+            f"sampling.max_errors = {config.sampling.max_errors:g} allows. The last: {new[-1]}. The latest of them are "
+            "not stored: put right what failed and call `iterdeploy resume`.",
             by_domain(store, generation),
         )
 

@@ -132,7 +132,7 @@ class Subject:
             asked.append(Asked([request.task.prompt for request in batch], seed))
         with SAMPLERS[sampling.sampler](policy, config) as sampler:
             for answered in sampler.answers(asked):
-                for request, said in zip(wanted[answered.index], answered.completions, strict=True):
+                for request, said in zip(wanted[answered.index], answered.all(), strict=True):
                     valid = self.parts.tasks.judge(request.task, said).status is Status.VALID
                     yield self._answer(request.task.id, policy.generation, request.sample_index, said, valid, "")
 
@@ -170,7 +170,7 @@ def _check(traces: Sequence[Trace], generation: int) -> None:
         raise TheoryError(
             f"generation {generation}: none of its {len(traces)} traces is valid, so neither gradient exists"
         )
-    unknown = sum(trace.completion.logprobs is None for trace in traces)
+    unknown = sum(trace.completion.logprobs is None for trace in traces if trace.completion.token_ids)
     if unknown:
         raise TheoryError(
             f"generation {generation}: {unknown} of its {len(traces)} traces have no recorded log-probabilities, so "
