@@ -64,14 +64,16 @@ def forms_of(key: str) -> tuple[str, ...]:
 
 
 def _in_base64(key: bytes) -> Iterator[str]:
-    """The characters that depend on the key alone, wherever it begins among the three bytes of four characters."""
+    """The whole, and the characters that depend on the key alone where it begins in the midst of something else: it may
+    do so at any of the three bytes that four characters stand for."""
     for before in range(3):
         after = (before + len(key)) % 3
         encoded = b64encode(bytes(before) + key).decode().rstrip("=")
         inside = encoded[(0, 2, 3)[before] : len(encoded) - (after > 0)]
-        if len(inside) >= SHORTEST_KNOWN:
-            yield inside
-            yield inside.translate({ord("+"): "-", ord("/"): "_"})
+        for written in (encoded, inside) if before == 0 else (inside,):
+            if len(written) >= SHORTEST_KNOWN:
+                yield written
+                yield written.translate({ord("+"): "-", ord("/"): "_"})
 
 
 def holds_a_key(text: str) -> bool:

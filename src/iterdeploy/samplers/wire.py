@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from iterdeploy.config import RunConfig
-from iterdeploy.redaction import holds_a_key, in_a_message
 from iterdeploy.models.chat import completion, load_tokenizer, prompt_ids
 from iterdeploy.models.loading import end_ids, vocabulary_size
+from iterdeploy.redaction import holds_a_key, in_a_message
 from iterdeploy.samplers.errors import Unusable
 from iterdeploy.samplers.replies import Answer, Choice, checked_ids, checked_logprobs, parsed
 from iterdeploy.types import Completion, content_hash
