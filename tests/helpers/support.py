@@ -33,7 +33,8 @@ TINY: dict[str, Any] = {
 
 TINY_ANSWERS = 12 * 2 + 6
 
-HEAVY = ("torch", "transformers", "peft", "numpy", "matplotlib", "statsmodels", "scipy", "pandas", "accelerate")
+HEAVY = ("torch", "transformers", "peft", "numpy", "matplotlib", "statsmodels", "scipy", "pandas", "accelerate",
+         "anyio", "httpx", "tenacity")  # fmt: skip
 
 
 def shared(*names: str) -> Path:

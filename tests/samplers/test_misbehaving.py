@@ -23,19 +23,7 @@ import pytest
 from rich.console import Console
 
 import iterdeploy.samplers.client as client_module
-from iterdeploy.config import RunConfig
-from iterdeploy.console.progress import Display
-from iterdeploy.models.loading import base_policy, model_folder
-from iterdeploy.record.store import TraceStore
-from iterdeploy.samplers import Asked, Failed
-from iterdeploy.samplers.errors import ServerError
-from iterdeploy.samplers.openai import OpenAiSampler
-from iterdeploy.steps import served_policy
-from iterdeploy.steps.collect import ask, collect
-from iterdeploy.steps.parts import assemble
-from iterdeploy.steps.stops import Stopped
-from iterdeploy.types import Status, Trace
-from misbehaving import (
+from helpers.misbehaving import (
     KEY,
     NOT_ANSWERS,
     NOT_HTTP,
@@ -51,7 +39,19 @@ from misbehaving import (
     silent,
     status,
 )
-from support import values_with, write_config
+from helpers.support import values_with, write_config
+from iterdeploy.config import RunConfig
+from iterdeploy.console.progress import Display
+from iterdeploy.models.loading import base_policy, model_folder
+from iterdeploy.record.store import TraceStore
+from iterdeploy.samplers import Asked, Failed
+from iterdeploy.samplers.errors import ServerError
+from iterdeploy.samplers.openai import OpenAiSampler
+from iterdeploy.steps import served_policy
+from iterdeploy.steps.collect import ask, collect
+from iterdeploy.steps.parts import assemble
+from iterdeploy.steps.stops import Stopped
+from iterdeploy.types import Status, Trace
 
 Cli = Callable[..., Any]
 
