@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 from iterdeploy.config_file import find_config, load_config
-from iterdeploy.models.chat import prompt_ids
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.samplers import SAMPLERS, Asked, check_sampler
 from iterdeploy.samplers.openai import OpenAiSampler
@@ -79,7 +78,7 @@ def main() -> None:
 
         def ours(seed: int) -> Told:
             began = time.perf_counter()
-            said = [one for answered in sampler.answers(asked(seed)) for one in answered.completions]
+            said = [one for answered in sampler.answers(asked(seed)) for one in answered.whole()]
             return Told(time.perf_counter() - began, len(said), sum(len(one.token_ids) for one in said))
 
         with raw_client(interpreter(config), inside, arguments.concurrency) as send:
@@ -118,9 +117,8 @@ def show(told: dict[str, list[Told]]) -> None:
 
 def bodies(sampler: OpenAiSampler, asked: Sequence[Asked], without: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The requests that our path makes."""
-    tokenizer, model = sampler._tokenizer, sampler._config.model
     made = [
-        sampler._body(prompt, prompt_ids(tokenizer, prompt, model), content_hash(batch.seed, i))
+        sampler._wire.body(prompt, content_hash(batch.seed, i))
         for batch in asked
         for i, prompt in enumerate(batch.prompts)
     ]

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -110,6 +111,12 @@ def test_strict_share_is_over_the_plans_that_could_be_read() -> None:
     )
     assert measured.strict_share == 0.5
     assert deployed(trace("c", status=Status.TRUNCATED)).strict_share is None
+
+
+def test_of_a_request_without_an_answer_nothing_was_read() -> None:
+    nothing = trace("b", status=Status.ERROR)
+    nothing = replace(nothing, completion=replace(nothing.completion, token_ids=(), text="", logprobs=None))
+    assert deployed(trace("a"), nothing).readings == {"strict": 1, "lenient": 0, "none": 1}
 
 
 def test_with_nothing_solved_the_plan_measures_are_absent() -> None:

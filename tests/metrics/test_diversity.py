@@ -211,6 +211,13 @@ def test_the_error_of_a_ratio_is_that_of_the_textbook_s_residuals() -> None:
     assert ratio([(3.0, 2)]) == Estimate(1.5, None)
 
 
+def test_a_request_without_an_answer_hides_no_entropy_of_the_others(store: TraceStore) -> None:
+    nothing = answer("b", logprobs=None, tokens=(), status=Status.ERROR)
+    found, without = of(store, answer("a"), answer("c"), nothing), of(store, answer("a"), answer("c"))
+    assert found.entropy == without.entropy is not None
+    assert of(store, nothing).entropy is None
+
+
 def test_at_another_temperature_it_is_no_entropy(store: TraceStore) -> None:
     found = of(store, answer("a", temperature=0.6), answer("b", temperature=0.6))
     assert found.entropy is None and found.cross_entropy is not None

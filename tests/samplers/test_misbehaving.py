@@ -125,7 +125,7 @@ def assert_right(stored: dict[tuple[str, int], Trace], undisturbed: dict[tuple[s
         if trace.verdict.status is Status.ERROR:
             said = trace.completion
             assert (said.text, said.token_ids, said.logprobs, said.finish_reason) == ("", (), None, "error")
-            assert trace.verdict.reason and len(trace.verdict.reason) < 600 and trace.verdict.reason.isprintable()
+            assert trace.verdict.reason and len(trace.verdict.reason) < 700 and trace.verdict.reason.isprintable()
             errors.append(trace)
         else:
             assert trace.completion == undisturbed[key].completion
@@ -158,7 +158,7 @@ def test_there_are_as_many_ways_to_go_wrong_as_are_tried() -> None:
     assert len(ONE) + len(ONLY_LATER) + len(WHOLE) > 250
 
 
-@pytest.mark.parametrize("only", [0, 7], ids=["first", "later"])
+@pytest.mark.parametrize("only", [pytest.param(0, id="first", marks=pytest.mark.slow), pytest.param(7, id="later")])
 @pytest.mark.parametrize("name", cases({**ONE, **ONLY_LATER}))
 def test_one_request_that_is_answered_wrongly_is_an_error_and_the_run_goes_on(
     server: Server,
@@ -186,7 +186,9 @@ def test_one_request_that_is_answered_wrongly_is_an_error_and_the_run_goes_on(
     assert again.go() == stored and server.asked == asked, "what has a verdict is not asked for again"
 
 
-@pytest.mark.parametrize("after", [0, 4], ids=["from the beginning", "later"])
+@pytest.mark.parametrize(
+    "after", [pytest.param(0, id="from the beginning", marks=pytest.mark.slow), pytest.param(4, id="later")]
+)
 @pytest.mark.parametrize("name", cases(WHOLE))
 def test_a_server_that_answers_nobody_ends_the_run_with_one_error(
     server: Server,
@@ -305,7 +307,7 @@ def test_a_server_that_goes_away_ends_the_run_and_lays_it_at_the_door_of_no_requ
             server.leave()
             with pytest.raises(ServerError, match="away"):
                 for answered in found:
-                    answered.all()
+                    answered.whole()
 
 
 def in_an_hour() -> str:
@@ -354,8 +356,8 @@ def test_an_answer_that_is_too_slow_is_asked_for_once_more_and_no_oftener(server
 
 
 def test_the_time_for_an_answer_grows_with_the_tokens_that_it_may_have(server: Server, tmp_path: Path) -> None:
-    """A thousandth of a second for 8,192 tokens is none at all; ten seconds for ten thousand times as many are some."""
-    for tokens, enough in ((80, False), (8192 * 10_000, True)):
+    """A thousandth of a second for 8,192 tokens is none at all; a second for a thousand times as many is some."""
+    for tokens, enough in ((80, False), (8192 * 1000, True)):
         config = RunConfig.model_validate(
             values_with({**SETTINGS, "server.address": server.address, "server.timeout": 0.001,
                          "sampling.max_new_tokens": tokens})
@@ -373,7 +375,8 @@ def config_file(server: Server, folder: Path, **settings: Any) -> Path:
     return write_config(folder, {**SETTINGS, "server.address": server.address, **settings})
 
 
-@pytest.mark.parametrize("name", ["the key in base64", pytest.param("the key in a status", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["the key in base64", "the key in a status"])
 def test_the_command_line_ends_with_one_sentence_without_the_key_and_resumes(
     server: Server, run_cli: Cli, tmp_path: Path, name: str
 ) -> None:
@@ -390,6 +393,7 @@ def test_the_command_line_ends_with_one_sentence_without_the_key_and_resumes(
     assert state["state"] == "complete" and "counts as an error" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_whole_run_goes_on_without_one_answer(server: Server, run_cli: Cli, tmp_path: Path) -> None:
     server.wrong, server.only = WHOLE["choices null"], 3
     path = config_file(server, tmp_path, **{"tasks.held_out": 2, "sampling.max_truncated": 1.0})

@@ -5,8 +5,11 @@ import json
 import os
 import pickle
 import sys
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -15,7 +18,15 @@ from helpers.support import config_with, model_copy, write_config
 from iterdeploy.cli.main import main
 from iterdeploy.config import ConfigError, ModelConfig
 from iterdeploy.models.loading import base_policy, load, model_folder
-from iterdeploy.redaction import HIDDEN, command_without_keys, refuse_keys, without_keys
+from iterdeploy.redaction import (
+    HIDDEN,
+    command_without_keys,
+    holds_a_key,
+    in_a_message,
+    refuse_keys,
+    remember,
+    without_keys,
+)
 from iterdeploy.types import Policy
 
 FEW = {"generations": 1, "tasks.deployed": 4, "tasks.held_out": 2, "sampling.samples": 1, "curation.policies": ["all"],
@@ -190,6 +201,27 @@ KEY = "zq81-not-a-known-form-77"
 )
 def test_what_looks_like_a_key_is_hidden_and_nothing_else_is(text: str, seen: str) -> None:
     assert without_keys(text, {"MY_API_KEY": KEY, "HOME_TOKEN": "short", "PATH": "/usr/bin:/bin"}) == seen
+
+
+@pytest.mark.parametrize("key", ["abcd", 'né "k"/=+& <x>', "k" * 41, "EMPTY", "a\\b'c d"])
+def test_a_key_that_was_read_is_hidden_however_it_is_written_and_whatever_its_variable_is_called(key: str) -> None:
+    remember(key)
+    forms = [key, json.dumps(key)[1:-1], repr(key)[1:-1], quote(key), quote(key, safe=""), quote_plus(key), escape(key)]
+    for form in forms:
+        assert without_keys(f"<{form}>", {}) == f"<{HIDDEN}>"
+    for before in ("", "x", "xy", "Bearer ", "me:"):
+        for encode in (b64encode, urlsafe_b64encode):
+            shown = without_keys(encode(f"{before}{key}".encode()).decode(), {})
+            assert HIDDEN in shown and len(shown) <= len(HIDDEN) + 4 + 4 * len(before) / 3
+    assert holds_a_key(f"x{key}x") == (len(key) >= 8), "a short one may be any word"
+
+
+def test_what_another_program_says_is_quoted_without_keys_in_one_short_line() -> None:
+    key = remember("a key/of-mine 5511")
+    for text in (key, "\0".join(key), f"{'x' * 295}{key}", f"\x1b[31m{key}\r\n\u202e"):
+        shown = in_a_message(text)
+        assert shown.isprintable() and "5511" not in shown and "a key" not in shown and len(shown) <= 304
+    assert in_a_message("one\n  two\tthree") == "one two three"
 
 
 def test_the_word_after_an_option_for_a_key_is_hidden() -> None:

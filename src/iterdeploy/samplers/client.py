@@ -62,6 +62,10 @@ class Client:
     async def __aenter__(self) -> Self:
         import httpx
 
+        try:
+            _ = httpx.URL(self._address).host
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise ServerError(f"server.address: {self._address} is not an address: {error}") from None
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if self._endpoint.key:
             headers["Authorization"] = f"Bearer {self._endpoint.key}"

@@ -74,7 +74,7 @@ class OpenAiSampler:
 
     def sample(self, prompts: Sequence[str], seed: int) -> list[Completion]:
         (answered,) = self.answers([Asked(prompts, seed)])
-        return answered.all()
+        return answered.whole()
 
     def answers(self, asked: Sequence[Asked]) -> Iterator[Answered]:
         """Batches as they become whole, in any order. The next ones are already under way while one is handled."""

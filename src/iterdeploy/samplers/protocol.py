@@ -35,7 +35,7 @@ class Answered:
     completions: Sequence[Completion | Failed]
     """One for each of its prompts."""
 
-    def all(self) -> list[Completion]:
+    def whole(self) -> list[Completion]:
         """The completions. ServerError if one of them failed."""
         for answer in self.completions:
             if isinstance(answer, Failed):

@@ -132,7 +132,7 @@ class Subject:
             asked.append(Asked([request.task.prompt for request in batch], seed))
         with SAMPLERS[sampling.sampler](policy, config) as sampler:
             for answered in sampler.answers(asked):
-                for request, said in zip(wanted[answered.index], answered.all(), strict=True):
+                for request, said in zip(wanted[answered.index], answered.whole(), strict=True):
                     valid = self.parts.tasks.judge(request.task, said).status is Status.VALID
                     yield self._answer(request.task.id, policy.generation, request.sample_index, said, valid, "")
 
