@@ -27,7 +27,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from iterdeploy.config import RunConfig, TasksConfig, ValidationConfig
-from iterdeploy.metrics.coverage import as_json, measure
+from iterdeploy.metrics.coverage import as_json, coverage_of_splits
 from iterdeploy.pddl import Domain, Problem
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.judge import Judge
@@ -178,10 +178,12 @@ def make_run(path: Path, count: int) -> None:
     for generation in range(GENERATIONS):
         with sql:
             rows = (patterns[i % PATTERNS].row(i, generation, k) for i in range(every) for k in range(SAMPLES))
-            sql.executemany(f"INSERT INTO traces VALUES ({', '.join('?' * 22)})", rows)
+            sql.executemany(f"INSERT INTO traces VALUES ({', '.join('?' * len(patterns[0].columns))})", rows)
+            calls = (patterns[i % PATTERNS].call(i, generation, k) for i in range(every) for k in range(SAMPLES))
+            sql.executemany(f"INSERT INTO calls VALUES ({', '.join('?' * len(patterns[0].calls))})", calls)
     sql.close()
     run_dir = RunDir.read(path)
-    metrics = as_json(measure(pattern.trace for pattern in patterns))
+    metrics = as_json(coverage_of_splits(pattern.trace for pattern in patterns))
     for generation in range(GENERATIONS):
         stage = run_dir.generation(generation)
         stage.json("metrics.json", lambda number=generation: {**metrics, "generation": number})
@@ -227,22 +229,32 @@ class Pattern:
         text = "<think>\nno idea" if index % 17 == 0 else answer([["hm"]], spoilt)
         tokens = len(text) // 4
         said = Completion(text, tuple(range(60)), tuple(range(tokens)), (-0.25,) * tokens, "stop", 3)
-        verdict = Judge(ValidationConfig()).judge(task, said)
-        self.trace = Trace(
-            trace_id(index, 0, 0), task.id, task.domain, task.size, task.split, 0, 0, "policy",
-            Sampling(1.0, 64, "float32"), said, verdict, "benchmark",
-        )  # fmt: skip
+        verdict = Judge(ValidationConfig()).judge(task, [said])
+        self.trace = Trace.make(
+            task,
+            generation=0,
+            sample_index=0,
+            policy_id="policy",
+            sampling=Sampling(1.0, 64, "float32"),
+            completions=[said],
+            verdict=verdict,
+            source="benchmark",
+        )
         with tempfile.TemporaryDirectory() as folder:
             store = TraceStore(Path(folder) / "one.sqlite")
             store.add({task.id: task}, [self.trace], {})
             store.close()
             sql = sqlite3.connect(Path(folder) / "one.sqlite")
-            self._columns = sql.execute("SELECT * FROM traces").fetchone()
+            self.columns = sql.execute("SELECT * FROM traces").fetchone()
+            self.calls = sql.execute("SELECT * FROM calls").fetchone()
             sql.close()
 
     def row(self, task: int, generation: int, sample: int) -> tuple[object, ...]:
-        names = (trace_id(task, generation, sample), content_hash("task", task), generation, sample)
-        return (*names, *self._columns[4:])
+        names = (None, trace_id(task, generation, sample), content_hash("task", task), generation, sample)
+        return (*names, *self.columns[5:])
+
+    def call(self, task: int, generation: int, sample: int) -> tuple[object, ...]:
+        return (trace_id(task, generation, sample), *self.calls[1:])
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from iterdeploy.config_file import find_config, load_config
 from iterdeploy.models.chat import prompt_ids
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.samplers.transformers import TransformersSampler
-from iterdeploy.tasksets import task_set
+from iterdeploy.tasks import task_set
 
 BATCH = 200
 CACHES: dict[str, dict[str, Any]] = {

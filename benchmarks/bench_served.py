@@ -31,7 +31,7 @@ from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.samplers import SAMPLERS, Asked, check_sampler
 from iterdeploy.samplers.openai import OpenAiSampler
 from iterdeploy.samplers.vllm import interpreter
-from iterdeploy.tasksets import task_set
+from iterdeploy.tasks import task_set
 from iterdeploy.types import content_hash
 
 CPU_BUILD = [

@@ -29,7 +29,7 @@ from iterdeploy.config import ModelConfig, TrainingConfig
 from iterdeploy.models.loading import base_policy, embedded_models, load, model_folder
 from iterdeploy.training.fit import add_gradient, fit
 from iterdeploy.training.forward import Forward
-from iterdeploy.training.phase import Phase, Pooled
+from iterdeploy.training.phase import Phase, TrainingExamples
 from iterdeploy.training.ranks import Ranks
 from iterdeploy.types import Example
 
@@ -106,7 +106,7 @@ def ours(case: Case) -> Callable[[], None]:
 
     def train() -> None:
         phase = Phase(
-            settings(case), case.model, 0, base_policy(model_folder(case.model)), 1, Pooled(case.rows, "rows")
+            settings(case), case.model, 0, base_policy(model_folder(case.model)), 1, TrainingExamples(case.rows, "rows")
         )
         with tempfile.TemporaryDirectory() as out:
             fit(phase, Path(out), progress, Ranks())
@@ -134,7 +134,7 @@ def sft_trainer(case: Case, folder: str, **changes: Any) -> Any:
         "bf16": case.bf16, "use_cpu": True, "max_length": None, "gradient_checkpointing": False, "report_to": "none",
         "save_strategy": "no", "logging_strategy": "no", "disable_tqdm": True, "dataset_num_proc": None,
     }  # fmt: skip
-    labels = [[-100] * row.loss_start + list(row.token_ids[row.loss_start :]) for row in case.rows]
+    labels = [[-100] * row.spans[0][0] + list(row.token_ids[row.spans[0][0] :]) for row in case.rows]
     trainer = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32),
         args=SFTConfig(**{**values, **changes}),

@@ -87,10 +87,10 @@ def _measure(model: str, tasks: list[Task], name: str, temperature: float, token
         for start in range(0, len(in_order), BATCH):
             batch = in_order[start : start + BATCH]
             for task, completion in zip(batch, sampler.sample([task.prompt for task in batch], start), strict=True):
-                verdict = judge.judge(task, completion)
+                verdict = judge.judge(task, [completion])
                 valid = verdict.status.value == "valid"
                 solved.setdefault(task.size, []).append(valid)
-                longest = max(longest, len(verdict.plan) if valid else 0)
+                longest = max(longest, int(verdict.facts.get("plan_length", 0)) if valid else 0)
     everything = [valid for answers in solved.values() for valid in answers]
     interval = mean_interval([float(valid) for valid in everything], len(everything))
     sizes = " ".join(f"{size}:{100 * sum(valid) / len(valid):.0f}" for size, valid in sorted(solved.items()))

@@ -18,9 +18,9 @@ from typing import Any
 from iterdeploy.metrics import seeds
 from iterdeploy.metrics.records import Point
 from iterdeploy.metrics.results import TaskResult
+from iterdeploy.record.counts import Answers
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report.comparison.runs import Arm, Run, Wanted, compare, never_seen, read_run, seen
-from iterdeploy.report.facts.counts import Answers
 
 Row = list[str]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

@@ -10,7 +10,7 @@ import pytest
 from helpers.support import config_with, values_with
 from iterdeploy.config import ConfigError, RunConfig, Section, parse_sizes
 from iterdeploy.config_file import config_names, find_config, load, load_config, read_toml
-from iterdeploy.curation.policies import compose
+from iterdeploy.curation.named import find_policies
 from iterdeploy.pretraining.config import PretrainConfig
 
 Write = Callable[..., Path]
@@ -286,7 +286,7 @@ def test_a_byte_order_mark_is_not_part_of_the_text(tiny_config: Write) -> None:
 )
 def test_an_absurd_override_is_refused_in_one_short_line_that_says_so(tiny_config: Write, override: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        compose(load_config(tiny_config(), [override]).curation.policies)
+        find_policies(load_config(tiny_config(), [override]).curation.policies)
     said = str(caught.value)
     assert said.startswith(("--set ", "curation.policies: ")) and len(said) < 1000
     assert override.partition("=")[0][:50] in said

@@ -4,14 +4,25 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from helpers.support import TINY_ANSWERS, assert_whole, file_hashes, run_facts, untrained_model, watched, write_config
+from helpers.support import (
+    TINY_ANSWERS,
+    assert_whole,
+    file_hashes,
+    pool_of,
+    run_facts,
+    run_of,
+    untrained_model,
+    watched,
+    write_config,
+)
 from iterdeploy.config_file import load_config
-from iterdeploy.curation.policies import compose, make_pool
-from iterdeploy.metrics.coverage import as_json, measure
+from iterdeploy.metrics.coverage import as_json, coverage_of_splits
+from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.record.files import read_json
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.steps.stops import check_answers
@@ -36,13 +47,12 @@ def test_a_finished_run_is_whole(finished: Path) -> None:
 def test_metrics_and_pools_are_those_of_the_stored_traces(finished: Path) -> None:
     run = RunDir.read(finished)
     config = run.config
-    references = {task.id: float(task.payload["reference_cost"]) for task in run.store.tasks()}
     ratios = []
     for generation in range(3):
         stored = list(run.store.traces(generation=generation))
         assert len(stored) == TINY_ANSWERS
-        measured = json.loads(json.dumps(as_json(measure(stored, references))))
-        written = read_json(finished / f"generation-{generation}" / "metrics.json")
+        measured = json.loads(json.dumps(as_json(coverage_of_splits(stored))))
+        written = run.metrics()[generation]
         ratios += [written[split]["cost_ratio"] for split in ("deployed", "held_out") if written[split]["coverage"]]
         for values in (written, measured):  # which need the earlier generations and the policy: see test_diversity
             values.pop("diversity")
@@ -54,7 +64,7 @@ def test_metrics_and_pools_are_those_of_the_stored_traces(finished: Path) -> Non
             assert pool is None, "nothing is curated after the last generation"
             continue
         so_far = [one for one in run.store.traces(up_to=generation) if one.split is Split.DEPLOYED]
-        wanted = make_pool(compose(config.curation.policies), so_far)
+        wanted = pool_of(config.curation.policies, so_far)
         assert pool is not None and pool["weights"] == wanted.weights and pool["digest"] == wanted.digest
         origins = {one.id: one for one in run.store.traces()}
         assert all(origins[key].split is Split.DEPLOYED and origins[key].valid for key in pool["weights"])
@@ -184,5 +194,5 @@ def test_the_share_of_truncated_answers_is_compared_with_the_configured_one(fini
     run = RunDir.read(finished)
     assert "truncated" not in run.store.verdict_counts()[0]
     changed = run.config.model_copy(update={"sampling": run.config.sampling.model_copy(update={"max_truncated": 0.0})})
-    check_answers(run.store, 0, changed)
+    check_answers(base_policy(model_folder(changed.model)), run_of(SimpleNamespace(config=changed), run.store))
     run.close()

@@ -29,10 +29,9 @@ def test_every_record_is_frozen_and_has_slots(record: type) -> None:
     assert "__slots__" in vars(record), record
 
 
-def test_a_trace_knows_its_key_its_plan_length_and_whether_it_is_valid() -> None:
+def test_a_trace_knows_its_key_and_whether_it_is_valid() -> None:
     one = trace("t9", generation=3, index=1, length=4)
     assert one.key == ("t9", 3, 1)
-    assert one.plan_length == 4
     assert [trace(status=status).valid for status in Status] == [status is Status.VALID for status in Status]
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.generation = 4  # type: ignore[misc]

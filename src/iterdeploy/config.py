@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 
 class UserError(ValueError):
-    """Something that the user got wrong; the message says how to mend it."""
+    """Something that the user got wrong; the message says how to fix it."""
 
 
 class ConfigError(UserError):
@@ -47,7 +47,8 @@ class ModelConfig(Section):
 
 class TasksConfig(Section):
     kind: str = "planning"
-    """Name of a task set: "planning" makes tasks of its own domains, "pddl" reads those of your own files."""
+    """Name of a task set: "planning" makes tasks of its own domains, "pddl" reads those of your own files,
+    "path/to/file.py:Class" or "package.module:Class" is one of your own, with its keys in [tasks.options]."""
     domains: tuple[str, ...] = Field(("blocksworld",), strict=False)
     sizes: str | dict[str, str] = "2-4"
     """Sizes of the tasks: "2-8" or "3,5,7", each equally often, or the name of a ramp, spread evenly over it; or a
@@ -76,10 +77,13 @@ class TasksConfig(Section):
     references: Literal["scripted", "downward", "none"] = "scripted"
     """Whose plans the costs of valid plans are compared with: the domain's scripted planner or Fast Downward."""
 
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Keys of a task set of your own."""
+
     @model_validator(mode="before")
     @classmethod
-    def _files_say_how_many(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("kind") == "pddl":
+    def _other_kinds_say_how_many(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("kind", "planning") != "planning":
             return {"deployed": 0, "held_out": 0, **values}
         return values
 
@@ -101,7 +105,7 @@ class TasksConfig(Section):
     @field_validator("deployed")
     @classmethod
     def _some_are_deployed(cls, value: int, info: ValidationInfo) -> int:
-        if value == 0 and info.data.get("kind") != "pddl":
+        if value == 0 and info.data.get("kind") == "planning":
             raise ValueError("at least one deployed task is needed")
         return value
 
@@ -121,13 +125,18 @@ class ValidationConfig(Section):
     val_path: str = ""
     """VAL's program; empty: that of the environment variable ITERDEPLOY_VAL, else the one on PATH."""
     timeout: float = Field(60.0, gt=0, le=1e6)
-    """Seconds that VAL may take for one plan; a plan that takes longer is an ERROR."""
+    """Seconds that VAL, or a verifier of your own, may take for one answer; one that takes longer is an ERROR."""
+    processes: int = Field(0, ge=0, le=1024)
+    """Processes in which a verifier of your own judges; 0: as many as there are cores."""
 
 
 class SamplingConfig(Section):
     sampler: str = "transformers"
     """Where completions come from: "transformers", in this process; "vllm", a server that is started for each sampling
-    phase; "openai", a running server of that protocol (for both see [server])."""
+    phase; "openai", a running server of that protocol (for both see [server]); or a class of your own, as in
+    tasks.kind."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Keys of a sampler of your own."""
     samples: int = Field(1, gt=0, le=100_000)
     """Samples per deployed task and generation."""
     held_out_samples: int = Field(1, gt=0, le=100_000)
@@ -184,10 +193,14 @@ class ServerConfig(Section):
 class CurationConfig(Section):
     policies: tuple[str, ...] = Field(("valid", "best_per_task"), strict=False)
     """Applied in this order: valid, noisy(rate), all, best_per_task, newest_generation, at_most(k), sample(fraction),
-    prefer(feature, strength)."""
+    prefer(feature, strength), or functions of your own: "path/to/file.py:function"."""
 
 
 class TrainingConfig(Section):
+    trainer: str = "iterdeploy"
+    """Who trains: the package's own trainer, or a class of your own, as in tasks.kind."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Keys of a trainer of your own."""
     start_from: Literal["base", "previous"] = "base"
     """Whether each generation is trained from the base model or from the generation before it."""
     objective: Literal["sft", "reinforce", "iw_sft", "iw_reinforce"] = "sft"
@@ -253,8 +266,17 @@ class TrainingConfig(Section):
         """What a policy's identifier says of its training. Nothing of keys that change nothing, and of those that
         came later only where they are set, so that a policy keeps its identifier."""
         values = self.model_dump(mode="json", exclude={"checkpoint_minutes"})
-        later = ("rows_per_batch", "tokens_per_pass", "base_dtype", "gradient_checkpointing", "processes", "sharding")
-        unset = {key for key in later if values[key] == type(self).model_fields[key].default}
+        later = (
+            "trainer",
+            "options",
+            "rows_per_batch",
+            "tokens_per_pass",
+            "base_dtype",
+            "gradient_checkpointing",
+            "processes",
+            "sharding",
+        )
+        unset = {key for key in later if values[key] == _default(type(self), key)}
         return {key: value for key, value in values.items() if key not in unset}
 
 
@@ -304,11 +326,6 @@ class RunConfig(Section):
                 f'training.objective = "{objective}" needs sampling.temperature = 1: log-probabilities are recorded at '
                 "temperature 1, so at another one they are not those of the policy that sampled"
             )
-        if objective.endswith("reinforce") and self.training.baseline != "none" and "valid" in self.curation.policies:
-            raise ValueError(
-                f'training.objective = "{objective}" with a baseline learns from the invalid traces, too: take "valid" '
-                'out of curation.policies (for example ["newest_generation"]), or set training.baseline = "none"'
-            )
         return self
 
 
@@ -334,6 +351,10 @@ def parse_sizes(text: str) -> tuple[int, ...]:
             raise ValueError(f"the largest size that can be asked for is {LARGEST_SIZE}, not {high}")
         sizes += range(low, high + 1)
     return tuple(sizes)
+
+
+def _default(section: type[Section], key: str) -> Any:
+    return section.model_fields[key].get_default(call_default_factory=True)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

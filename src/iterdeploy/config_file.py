@@ -6,6 +6,7 @@ that says it, the key, and what would be accepted.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
@@ -27,6 +28,11 @@ LARGEST_INTEGER = 2**63
 
 Checked = TypeVar("Checked", bound=Section)
 Values = dict[str, Any]
+
+
+CODE_KEYS = ("tasks.kind", "sampling.sampler", "training.trainer", "curation.policies")
+"""Keys that may name an object in a Python file."""
+CODE_FILE = re.compile(r"[^\s,(:]+\.py(?=:)")
 
 
 def config_names() -> list[str]:
@@ -101,7 +107,7 @@ def _override(text: str) -> Layer:
     values: Any = _value(value.strip(), origin)
     for name in reversed(names):
         values = {name: values}
-    return Layer(origin, _sound(values, origin), depth=len(names) - 1, override=True)
+    return Layer(origin, with_places(_sound(values, origin), Path()), depth=len(names) - 1, override=True)
 
 
 def _value(text: str, origin: str) -> Any:
@@ -119,13 +125,32 @@ def _parsed(path: Path) -> Values:
             raise ConfigError(f"{path}: cannot be read: there is no such file")
         if not path.is_file():  # reading a pipe could wait for ever
             raise ConfigError(f"{path}: cannot be read: it is not a file")
-        return _sound(_toml(path.read_text(encoding="utf-8-sig"), str(path)), str(path))
+        return with_places(_sound(_toml(path.read_text(encoding="utf-8-sig"), str(path)), str(path)), path.parent)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not a text file in UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def with_places(values: Values, folder: Path) -> Values:
+    """The values in which code of the user's, such as kind = "sums.py:Sums", is named by whole paths: a relative one
+    starts from `folder`."""
+
+    def placed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [placed(part) for part in value]
+        if not isinstance(value, str):
+            return value
+        return CODE_FILE.sub(lambda found: str((folder / Path(found[0]).expanduser()).absolute()), value)
+
+    return {
+        section: {key: placed(value) if f"{section}.{key}" in CODE_KEYS else value for key, value in keys.items()}
+        if isinstance(keys, dict)
+        else keys
+        for section, keys in values.items()
+    }
 
 
 def _toml(text: str, origin: str) -> Values:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from statsmodels.discrete.conditional_models import ConditionalLogit
 
-from helpers.support import assert_refused, iterdeploy, trace
+from helpers.support import assert_refused, iterdeploy, pool_of, trace
 from iterdeploy.audit import Audit, audit, need_statistics
 from iterdeploy.audit.changes import changes
 from iterdeploy.audit.compare import compare
@@ -27,7 +27,7 @@ from iterdeploy.audit.rewards import reward
 from iterdeploy.audit.saved import as_json, read_audit
 from iterdeploy.config import UserError
 from iterdeploy.curation.features import FEATURES
-from iterdeploy.curation.policies import compose, make_pool
+from iterdeploy.planning.plans import plan_of
 from iterdeploy.types import Status, Trace
 
 TASKS, SAMPLES, GENERATIONS = 150, 4, 3
@@ -52,18 +52,18 @@ def answers(
                     reasoning=dice.randrange(5, 30),
                     status=Status.VALID if dice.random() < solved else Status.INVALID,
                 )
-                plan = tuple((dice.choice(("pickup", "stack")), *step[1:]) for step in made.verdict.plan)
+                plan = tuple((dice.choice(("pickup", "stack")), *step[1:]) for step in plan_of(made.verdict))
                 if dice.random() < share:
                     plan = (*plan[:-2], ("putdown", "b0"), ("pickup", "b0"))
-                out.append(replace(made, verdict=replace(made.verdict, plan=plan)))
+                facts = {**made.verdict.facts, "plan_length": float(len(plan))} if plan else {}
+                out.append(replace(made, verdict=replace(made.verdict, answer=[*map(list, plan)], facts=facts)))
     return out
 
 
 def curated(traces: Sequence[Trace], *policies: str, generations: int = GENERATIONS) -> list[set[str]]:
     """The pools that a run would have made."""
-    policy = compose(policies)
     return [
-        set(make_pool(policy, [one for one in traces if one.generation <= last]).weights) for last in range(generations)
+        set(pool_of(policies, [one for one in traces if one.generation <= last]).weights) for last in range(generations)
     ]
 
 
@@ -319,7 +319,7 @@ def test_the_command_audits_a_run_and_leaves_audit_json(
     finished_copy: Path, run_cli: Callable[..., Any], tmp_path: Path
 ) -> None:
     mine = tmp_path / "mine.py"
-    mine.write_text("def mentions_b1(trace):\n    return float('b1' in trace.completion.text)\n")
+    mine.write_text("def mentions_b1(trace):\n    return float('b1' in trace.completions[0].text)\n")
     where = ("--runs-dir", finished_copy.parent)
     shown = run_cli("audit", "tiny", "--features", mine, "--against", "tiny", *where).stdout
     assert "How much validity is rewarded" in shown and "mentions_b1" in shown and "Nothing differs" in shown

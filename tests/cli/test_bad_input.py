@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from helpers.support import HEAVY, assert_refused, file_hashes, iterdeploy, model_copy, watched, write_config
-from iterdeploy.record.store import SCHEMA_VERSION
+from iterdeploy.record import schema
 
 Write = Callable[..., Path]
 Spoil = Callable[[Path], object]
@@ -128,14 +128,14 @@ def another_schema(path: Path) -> None:
     import sqlite3
 
     sql = sqlite3.connect(path)
-    sql.execute("UPDATE meta SET value = ? WHERE key = 'schema'", [str(SCHEMA_VERSION + 1)])
+    sql.execute("UPDATE meta SET value = ? WHERE key = 'schema'", [str(schema.VERSION + 1)])
     sql.commit()
     sql.close()
 
 
 @pytest.mark.parametrize(
     ("spoil", "word"),
-    [(another_schema, f"schema version {SCHEMA_VERSION + 1}"), (lambda path: path.write_text("x" * 5000), "not a")],
+    [(another_schema, f"schema version {schema.VERSION + 1}"), (lambda path: path.write_text("x" * 5000), "not a")],
 )
 def test_a_store_of_another_version_or_kind_is_refused_and_nothing_of_the_run_is_touched(
     finished_copy: Path, spoil: Spoil, word: str

@@ -13,7 +13,7 @@ from iterdeploy.types import Trace
 
 def with_plan(*steps: str) -> Trace:
     made = trace()
-    return replace(made, verdict=replace(made.verdict, plan=tuple(tuple(step.split()) for step in steps)))
+    return replace(made, verdict=replace(made.verdict, answer=[step.split() for step in steps]))
 
 
 def test_the_features_read_what_they_are_named_after() -> None:
@@ -43,7 +43,7 @@ def test_own_features_are_the_public_functions_of_the_file_with_one_parameter(tm
             "class Thing: pass\n"
             "def _helper(trace): return 1\n"
             "def two(trace, other): return 2\n"
-            "def b_ends(trace): return float(trace.completion.text.endswith('0'))\n"
+            "def b_ends(trace): return float(trace.completions[0].text.endswith('0'))\n"
             "def a_root(trace): return sqrt(_helper(trace))\n",
         )
     )

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from helpers.support import trace
+from helpers.support import pool_of, trace, weighed
 from iterdeploy.config import ConfigError
-from iterdeploy.curation.policies import BASELINES, POLICIES, Kept, compose, make_pool, rewarded
+from iterdeploy.curation.named import POLICIES, find_policies
+from iterdeploy.curation.policies import BASELINES, compose, rewarded
 from iterdeploy.types import Status, Trace
 
 PAPER = ("valid", "best_per_task")
@@ -16,7 +17,7 @@ PAPER = ("valid", "best_per_task")
 
 def curated(names: tuple[str, ...], *traces: Trace) -> list[str]:
     """The texts ("task-generation-index") of what is kept, in the pool's order."""
-    return [kept.trace.completion.text for kept in compose(names)([Kept(one) for one in traces])]
+    return [kept.trace.completions[0].text for kept in compose(find_policies(names))(weighed(traces))]
 
 
 def test_valid_keeps_the_valid_ones_only() -> None:
@@ -32,7 +33,7 @@ def test_all_keeps_everything_but_errors_of_the_validator() -> None:
 @pytest.mark.parametrize("policy", [*POLICIES, "at_most(3)", "sample(1)"])
 def test_an_error_of_the_validator_never_trains_whatever_the_policy(policy: str) -> None:
     good, failed = trace("t1"), trace("t2", generation=1, status=Status.ERROR)
-    assert failed.id not in make_pool(compose([policy]), [good, failed]).weights
+    assert failed.id not in pool_of([policy], [good, failed]).weights
 
 
 def test_the_paper_s_policy_prefers_the_shortest_plan() -> None:
@@ -92,20 +93,20 @@ def test_the_pool_does_not_depend_on_the_order_of_the_traces() -> None:
         trace(f"t{i % 7}", generation=i % 3, index=i % 2, length=i % 5 + 1, reasoning=i % 4)
         for i in random.Random(2).sample(range(42), 42)
     ]
-    pool = make_pool(compose(PAPER), traces)
+    pool = pool_of(PAPER, traces)
     for seed in range(5):
-        again = make_pool(compose(PAPER), random.Random(seed).sample(traces, len(traces)))
+        again = pool_of(PAPER, random.Random(seed).sample(traces, len(traces)))
         assert again == pool and list(again.weights) == list(pool.weights)
 
 
 def test_the_pool_counts_origins_weighs_one_and_its_digest_is_its_content() -> None:
     traces = [trace("a", generation=0), trace("b", generation=1), trace("c", generation=1)]
-    pool = make_pool(compose(PAPER), traces)
+    pool = pool_of(PAPER, traces)
     assert dict(pool.weights) == {one.id: 1.0 for one in traces}
     assert dict(pool.by_generation) == {"0": 1, "1": 2}
-    assert pool.digest == make_pool(compose(("all",)), traces).digest
-    assert pool.digest != make_pool(compose(PAPER), traces[:2]).digest
-    empty = make_pool(compose(PAPER), [])
+    assert pool.digest == pool_of(("all",), traces).digest
+    assert pool.digest != pool_of(PAPER, traces[:2]).digest
+    empty = pool_of(PAPER, [])
     assert empty.weights == {} and empty.digest != pool.digest
 
 
@@ -116,14 +117,14 @@ def test_the_pool_counts_origins_weighs_one_and_its_digest_is_its_content() -> N
 )  # fmt: skip
 def test_what_is_no_policy_is_refused_with_those_that_there_are(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        compose([text])
+        find_policies([text])
     assert "curation.policies" in str(caught.value)
     assert all(name in str(caught.value) for name in (*POLICIES, "at_most", "sample"))
 
 
 def test_no_policy_at_all_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"curation\.policies"):
-        compose([])
+        find_policies([])
 
 
 def test_spaces_in_a_policy_are_no_matter() -> None:
@@ -135,7 +136,7 @@ def test_noisy_lets_about_its_share_of_the_wrong_answers_through_and_all_the_rig
     right = [trace(f"r{i}") for i in range(50)]
     wrong = [trace(f"w{i}", status=Status.INVALID) for i in range(1000)]
     kept = curated(("noisy(0.2)",), *right, *wrong)
-    assert {one.completion.text for one in right} <= set(kept)
+    assert {one.completions[0].text for one in right} <= set(kept)
     assert 140 < len(kept) - 50 < 260  # five standard deviations are 63
     assert curated(("noisy(0)",), *right, *wrong) == curated(("valid",), *right, *wrong)
     assert len(curated(("noisy(1)",), *right, *wrong)) == 1050
@@ -149,13 +150,13 @@ def test_noise_only_reaches_tasks_without_a_right_answer_where_the_best_is_kept(
 def test_prefer_publishes_with_the_odds_that_it_says() -> None:
     with_detour, without = (("pickup", "b1"), ("putdown", "b1")), (("pickup", "b1"), ("stack", "b1", "b2"))
     traces = [
-        replace(one, verdict=replace(one.verdict, plan=with_detour if i % 2 else without))
+        replace(one, verdict=replace(one.verdict, answer=with_detour if i % 2 else without))
         for i in range(4000)
         for one in [trace(f"t{i}")]
     ]
     kept = set(curated(("prefer(detour, 1.5)",), *traces))
-    marked = sum(one.completion.text in kept for one in traces[1::2]) / 2000
-    plain = sum(one.completion.text in kept for one in traces[::2]) / 2000
+    marked = sum(one.completions[0].text in kept for one in traces[1::2]) / 2000
+    plain = sum(one.completions[0].text in kept for one in traces[::2]) / 2000
     assert marked == pytest.approx(1 / (1 + math.exp(-0.75)), abs=0.053)  # five standard deviations
     assert plain == pytest.approx(1 / (1 + math.exp(0.75)), abs=0.053)
     assert kept == set(curated(("prefer(detour, 1.5)",), *reversed(traces)))
@@ -165,11 +166,11 @@ def test_prefer_publishes_with_the_odds_that_it_says() -> None:
                                   "prefer(detour, 1, 2)", "noisy(1.5)", "noisy(nan)"])  # fmt: skip
 def test_a_preference_needs_a_feature_and_a_number(text: str) -> None:
     with pytest.raises(ConfigError, match=r"prefer\(feature, strength\) with a feature of plan_length"):
-        compose([text])
+        find_policies([text])
 
 
 def weights(baseline: str, *traces: Trace) -> dict[str, float]:
-    return {kept.trace.completion.text: kept.weight for kept in rewarded(baseline, [Kept(one) for one in traces])}
+    return {kept.trace.text: kept.weight for kept in rewarded(baseline, weighed(traces))}
 
 
 def test_rewards_less_a_baseline() -> None:

@@ -65,7 +65,7 @@ def test_what_is_no_name_is_refused_with_those_that_are(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=r"paper/blocksworld.*quickstart"):
+    with pytest.raises(ConfigError, match="paper/blocksworld"):
         find_config(name)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from helpers.reports import make_run
 from helpers.support import TINY_ANSWERS, assert_refused, file_hashes, iterdeploy, write_config
 from iterdeploy.cli.main import main
 from iterdeploy.config import ModelConfig
@@ -21,7 +22,7 @@ from iterdeploy.models.loading import load
 from iterdeploy.record.files import read_json
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.store import TraceStore
-from iterdeploy.types import Policy
+from iterdeploy.types import Policy, Split
 
 PROMPTS = [[5, 6, 7, 8], [9, 3, 12, 40]]
 
@@ -122,7 +123,7 @@ def test_a_generation_that_is_trained_but_not_measured_says_so(finished_copy: Pa
     assert "not measured yet" in (tmp_path / "model" / "README.md").read_text()
 
 
-@pytest.mark.parametrize(("generation", "told"), [(0, "base model as it is"), (3, "it has 1, 2"), (-1, "it has 1, 2")])
+@pytest.mark.parametrize(("generation", "told"), [(0, "base model as it is"), (3, "it has 1, 2")])
 def test_a_generation_that_was_not_trained_is_refused(
     finished: Path, tmp_path: Path, generation: int, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,10 +187,10 @@ def stored(run: Path) -> list[dict[str, Any]]:
     found = [
         {
             "id": one.id,
-            "token_ids": list(one.completion.token_ids),
-            "prompt_token_ids": list(one.completion.prompt_token_ids),
-            "logprobs": list(one.completion.logprobs or ()),
-            "text": one.completion.text,
+            "token_ids": list(one.completions[0].token_ids),
+            "prompt_token_ids": list(one.completions[0].prompt_token_ids),
+            "logprobs": list(one.completions[0].logprobs or ()),
+            "text": one.completions[0].text,
             "status": one.verdict.status.value,
             "generation": one.generation,
             "split": one.split.value,
@@ -258,14 +259,10 @@ def test_rows_are_written_a_few_at_a_time(finished: Path, tmp_path: Path, monkey
     assert parquet.ParquetFile(tmp_path / "tokens" / "traces-deployed.parquet").metadata.num_row_groups == 72
 
 
-def test_a_run_without_held_out_tasks_has_no_such_split(finished_copy: Path, tmp_path: Path) -> None:
-    import sqlite3
-
-    with sqlite3.connect(finished_copy / "traces.sqlite") as store:
-        held_out = "SELECT id FROM tasks WHERE split = 'held_out'"
-        store.execute(f"DELETE FROM traces WHERE task_id IN ({held_out})")
-        store.execute(f"DELETE FROM tasks WHERE id IN ({held_out})")
-    assert export(finished_copy, tmp_path / "out", "--traces") == 0
+def test_a_run_without_held_out_tasks_has_no_such_split(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    make_run(tmp_path / "runs" / "tiny", [2, 3], tasks=4, splits=[Split.DEPLOYED]).close()
+    assert export(tmp_path / "runs" / "tiny", tmp_path / "out", "--traces") == 0
     assert not list((tmp_path / "out").glob("*held_out*"))
     header = yaml.safe_load((tmp_path / "out" / "README.md").read_text().split("---")[1])
     assert [files["split"] for files in header["configs"][0]["data_files"]] == ["deployed"]

@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from helpers.support import TINY, config_with
+from helpers.support import TINY, config_with, example_row
 from iterdeploy.config import TrainingConfig
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.record.run_dir import Stage
-from iterdeploy.training.phase import Phase, Pooled
-from iterdeploy.training.trainer import Trainer
+from iterdeploy.training.phase import Phase, TrainingExamples
+from iterdeploy.training.trainer import GradientTrainer
 from iterdeploy.types import Example
 
 CONFIG = config_with()
 BASE = base_policy(model_folder(CONFIG.model))
 DRAW = random.Random(3)
 ROWS = [
-    Example(f"t{i}", tuple(DRAW.randrange(2, 60) for _ in range(length)), length // 3, 0.5 + i / 10, -2.5 * length)
+    example_row(f"t{i}", tuple(DRAW.randrange(2, 60) for _ in range(length)), length // 3, 0.5 + i / 10, -2.5 * length)
     for i, length in enumerate([9, 30, 12, 25, 18, 40, 11, 21, 33, 15])
 ]
 
@@ -38,7 +38,7 @@ def settings(**changes: Any) -> TrainingConfig:
 
 
 def phase(rows: Sequence[Example] = ROWS, **changes: Any) -> Phase:
-    return Phase(settings(**changes), CONFIG.model, 5, BASE, 1, Pooled(rows, "digest"))
+    return Phase(settings(**changes), CONFIG.model, 5, BASE, 1, TrainingExamples(rows, "digest"))
 
 
 def quiet(done: int, total: int) -> None:
@@ -75,7 +75,7 @@ def train_in_stage(how: dict[str, Any], path: Path, die_after: int | None = None
         if calls - 2 == die_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return Stage(path).folder("policy", lambda out: Trainer(what.config, CONFIG.model, 5).fit(
+    return Stage(path).folder("policy", lambda out: GradientTrainer(what.config, CONFIG.model, 5).fit(
         BASE, 1, what.pool, out, progress))  # fmt: skip
 
 

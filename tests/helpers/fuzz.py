@@ -30,6 +30,7 @@ from iterdeploy.pddl import Domain, PddlError, Problem, Verdict, format_plan, pa
 from iterdeploy.planning.extract import extract_plan
 from iterdeploy.planning.judge import BUILT_IN, Judge
 from iterdeploy.planning.obfuscate import disguise, uncover
+from iterdeploy.planning.plans import plan_of
 from iterdeploy.types import Completion, Split, Status
 from iterdeploy.types import Task as AskedTask
 
@@ -171,16 +172,17 @@ def read_answer(start: Start, texts: tuple[str]) -> str:
     """What became of an answer of a model."""
     (text,) = texts
     found = extract_plan(text, start.actions)
-    verdict = JUDGE.judge(start.asked, Completion(text, (), (), None, "stop", 0))
+    verdict = JUDGE.judge(start.asked, [Completion(text, (), (), None, "stop", 0)])
     assert verdict.status is not Status.ERROR and len(verdict.reason) < 1500, verdict.reason[:2000]
-    assert verdict.strict == found.strict
+    assert bool(verdict.facts.get("strict")) == found.strict
     if found.steps is None:
         assert found.problem and not found.strict and verdict.status is Status.UNPARSEABLE
         return "answers unparseable"
     assert not found.problem and all(chain.from_iterable([(step, *step) for step in found.steps]))
     assert parse_plan(format_plan(found.steps)) == list(found.steps), "a plan file does not hold the plan"
-    assert verdict.plan == uncover(found.steps, start.true_names)
-    again = validate_steps(start.domain, start.problem, verdict.plan)
+    plan = plan_of(verdict)
+    assert plan == uncover(found.steps, start.true_names)
+    again = validate_steps(start.domain, start.problem, plan)
     assert (again.status.value, again.reason) == (verdict.status.value, verdict.reason)
     tags = list(PLAN_TAG.finditer(text))
     if [tag[0].lower() for tag in tags] == ["<plan>", "</plan>"] and "think" not in text.lower():

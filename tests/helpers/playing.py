@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from helpers.support import pool_of
 from iterdeploy.config import RunConfig, TasksConfig, ValidationConfig
-from iterdeploy.curation.policies import compose, make_pool
-from iterdeploy.metrics.coverage import as_json, measure
+from iterdeploy.metrics.coverage import as_json, coverage_of_splits
 from iterdeploy.pddl import Domain, Problem
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.judge import Judge
@@ -25,7 +25,6 @@ from iterdeploy.planning.make import make_task
 from iterdeploy.planning.prompts import answer
 from iterdeploy.planning.rng import Rng
 from iterdeploy.record.run_dir import RunDir
-from iterdeploy.record.store import trace_id
 from iterdeploy.types import Completion, Sampling, Split, Task, Trace
 
 GENERATIONS = 3
@@ -61,18 +60,14 @@ def plan_of(one: Task) -> list[tuple[str, ...]]:
 def trace(one: Task, generation: int, text: str, *, index: int = 0, length: int = 5) -> Trace:
     """The answer with its real verdict; `length` tells answers apart, whose tokens nobody sampled."""
     said = Completion(text, (1, 2), (*range(length), generation, index), None, "stop", 3)
-    return Trace(
-        id=trace_id(one.id, generation, index, f"policy-{generation}", said),
-        task_id=one.id,
-        domain=one.domain,
-        size=one.size,
-        split=one.split,
+    return Trace.make(
+        one,
         generation=generation,
         sample_index=index,
         policy_id=f"policy-{generation}",
         sampling=Sampling(1.0, 64, "float32"),
-        completion=said,
-        verdict=Judge(ValidationConfig()).judge(one, said),
+        completions=[said],
+        verdict=Judge(ValidationConfig()).judge(one, [said]),
         source="test",
     )
 
@@ -100,10 +95,10 @@ def add_generation(run_dir: RunDir, generation: int, asked: Sequence[Task], trac
 def finish_generation(run_dir: RunDir, generation: int) -> None:
     """What the loop makes of the traces that are stored: metrics, pool, training."""
     stage = run_dir.generation(generation)
-    stage.json("metrics.json", lambda: as_json(measure(run_dir.store.traces(generation=generation))))
+    stage.json("metrics.json", lambda: as_json(coverage_of_splits(run_dir.store.traces(generation=generation))))
     if generation < run_dir.config.generations:
         deployed = list(run_dir.store.traces(up_to=generation, split=Split.DEPLOYED))
-        stage.json("curated.json", lambda: asdict(make_pool(compose(["valid", "best_per_task"]), deployed)))
+        stage.json("curated.json", lambda: asdict(pool_of(["valid", "best_per_task"], deployed)))
         report = {"first_loss": 0.5, "last_loss": 0.25, "validation_loss": [0.75, 0.125]}
         stage.folder("policy", lambda out: (out / "training.json").write_text(json.dumps(report)))
 

@@ -8,11 +8,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from helpers.support import pool_of
 from iterdeploy.config import RunConfig
-from iterdeploy.curation.policies import compose, make_pool
-from iterdeploy.metrics.coverage import as_json, measure
+from iterdeploy.metrics.coverage import as_json, coverage_of_splits
 from iterdeploy.record.run_dir import RunDir
-from iterdeploy.record.store import trace_id
 from iterdeploy.report import write_report
 from iterdeploy.types import Completion, Sampling, Split, Status, Task, Trace, Verdict
 
@@ -43,20 +42,16 @@ def task(split: Split, index: int, domain: str = "blocksworld") -> Task:
 
 def trace(one: Task, generation: int, status: Status, steps: int, answer: str) -> Trace:
     completion = Completion(answer, (5, 6), (7, 8, 9, 0), None, "stop", 2)
-    plan = (("pick-up", "b1"),) * steps
     reason = "" if status is Status.VALID else f"step {steps} (pick-up b{steps}): <{status}> & more"
-    return Trace(
-        id=trace_id(one.id, generation, 0, f"policy-{generation}", completion),
-        task_id=one.id,
-        domain=one.domain,
-        size=one.size,
-        split=one.split,
+    facts = {} if status is Status.UNPARSEABLE else {"plan_length": float(steps), "strict": 1.0}
+    return Trace.make(
+        one,
         generation=generation,
         sample_index=0,
         policy_id=f"policy-{generation}",
         sampling=Sampling(1.0, 64, "float32"),
-        completion=completion,
-        verdict=Verdict(status, reason, None, plan, None, True, "iterdeploy"),
+        completions=[completion],
+        verdict=Verdict(status, reason, 0.0, [["pick-up", "b1"]] * steps if facts else None, facts, "iterdeploy"),
         source="test",
     )
 
@@ -89,15 +84,14 @@ def make_run(
     config = run_config(len(solved) - 1 if generations is None else generations, description).model_copy(update=changes)
     run_dir = RunDir.open(path, config, ["iterdeploy", "run", "made up.toml"])
     everyone = {one.id: one for one in (task(*made) for made in product(splits, range(tasks), domains))}
-    curation = compose(["valid", "best_per_task"])
     for generation, count in enumerate(solved):
         traces = generation_traces(generation, count, tasks, splits, answer, domains)
         run_dir.store.add(everyone, traces, {(generation, "sampling"): 12.5, (generation, "training"): 3.25})
         stage = run_dir.generation(generation)
-        stage.json("metrics.json", lambda traces=traces: as_json(measure(traces)))
+        stage.json("metrics.json", lambda traces=traces: as_json(coverage_of_splits(traces)))
         if generation < config.generations:
             deployed = list(run_dir.store.traces(up_to=generation, split=Split.DEPLOYED))
-            stage.json("curated.json", lambda deployed=deployed: asdict(make_pool(curation, deployed)))
+            stage.json("curated.json", lambda deployed=deployed: asdict(pool_of(["valid", "best_per_task"], deployed)))
             report = {"first_loss": 0.5, "last_loss": 0.0625, "validation_loss": [0.75, 0.125], "examples": count}
             report |= {"steps": 20, "log": [{"loss": 0.5 / step} for step in range(1, 21)], "tokens": 640}
             stage.folder("policy", lambda out, report=report: (out / "training.json").write_text(json.dumps(report)))

@@ -3,19 +3,25 @@
 import hashlib
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import tomli_w
 
 from iterdeploy.config import RunConfig
+from iterdeploy.curation.named import find_policies
+from iterdeploy.curation.policies import TrainingPool, compose, make_pool, weigh
 from iterdeploy.models.loading import embedded_models
-from iterdeploy.record.store import TraceStore, trace_id
-from iterdeploy.types import Completion, Sampling, Split, Status, Trace, Verdict
+from iterdeploy.planning.judge import shorter_plan
+from iterdeploy.record.store import TraceStore
+from iterdeploy.steps.run import Run
+from iterdeploy.types import Completion, Example, Sampling, Split, Status, Task, Trace, Verdict, WeightedTrace
 
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
@@ -101,7 +107,7 @@ def assert_refused(done: "subprocess.CompletedProcess[str]", *words: str) -> Non
     assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("iterdeploy: "), done.stderr
+    assert len(lines) == 1 and re.match("iterdeploy[a-z -]*: ", lines[0]), done.stderr
     for word in words:
         assert word in done.stderr, (word, done.stderr)
 
@@ -196,30 +202,55 @@ def trace(
         finish_reason="stop",
         reasoning_tokens=reasoning,
     )
-    judged = status in (Status.VALID, Status.INVALID)
+    facts: dict[str, float] = {"strict": float(strict)} if status is Status.ERROR else {}
+    if status in (Status.VALID, Status.INVALID):
+        facts = {"plan_length": float(length), "strict": float(strict)}
+        facts |= {"cost": float(length)} if status is Status.VALID else {"failed_step": 1.0}
     verdict = Verdict(
-        status=status,
-        reason="" if status is Status.VALID else f"because {status.value}",
-        failed_step=1 if status is Status.INVALID else None,
-        plan=tuple(("pickup", f"b{i + 1}") for i in range(length)) if judged else (),
-        cost=float(length) if status is Status.VALID else None,
-        strict=strict,
-        validator="by hand",
+        status,
+        "" if status is Status.VALID else f"because {status.value}",
+        float(status is Status.VALID),
+        [["pickup", f"b{i + 1}"] for i in range(length)] if facts else None,
+        facts,
+        "by hand",
     )
-    return Trace(
-        id=trace_id(task_id, generation, index, f"policy-{generation}", said),
-        task_id=task_id,
-        domain=domain,
-        size=size,
-        split=split,
+    return Trace.make(
+        Task(task_id, domain, size, split, "", {}),
         generation=generation,
         sample_index=index,
         policy_id=f"policy-{generation}",
         sampling=Sampling(1.0, 80, "float32"),
-        completion=said,
+        completions=[said],
         verdict=verdict,
         source="by hand",
     )
+
+
+def example_row(
+    trace_id: str, token_ids: Sequence[int], loss_start: int, weight: float = 1.0, behaviour: float | None = None
+) -> Example:
+    """An example of one call, whose answer begins at `loss_start`."""
+    return Example(trace_id, tuple(token_ids), ((loss_start, len(token_ids)),), weight, behaviour)
+
+
+def whole_traces(store: TraceStore, **wanted: Any) -> list[Trace]:
+    """The stored traces with what the model wrote, which outlive the store."""
+    return list(store.each([one.id for one in store.traces(**wanted)]))
+
+
+def weighed(traces: Iterable[Trace]) -> list[WeightedTrace]:
+    """As the loop hands them to curation."""
+    return weigh(traces, shorter_plan)
+
+
+def run_of(components: Any, store: Any) -> Run:
+    """Enough of a run for what asks its store and its components."""
+    return Run(SimpleNamespace(store=store), components, Any)  # type: ignore[arg-type]
+
+
+def pool_of(policies: Sequence[str], traces: Iterable[Trace]) -> TrainingPool:
+    """The pool that the named policies make of the traces."""
+    return make_pool(compose(find_policies(policies)), weighed(traces))
 
 
 def model_copy(target: Path) -> Path:

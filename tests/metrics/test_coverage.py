@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from helpers.support import trace
-from iterdeploy.metrics.coverage import as_json, count_verdicts, mean_interval, measure
+from iterdeploy.metrics.coverage import as_json, count_verdicts, coverage_of_splits, mean_interval
 from iterdeploy.metrics.records import Coverage
-from iterdeploy.types import Split, Status, Trace
+from iterdeploy.types import Split, Status, Trace, Verdict
 
 BAD = Status.INVALID
 
@@ -23,7 +23,7 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
 
 
 def deployed(*traces: Trace) -> Coverage:
-    coverage = measure(traces).deployed
+    coverage = coverage_of_splits(traces).deployed
     assert coverage is not None
     return coverage
 
@@ -114,8 +114,7 @@ def test_strict_share_is_over_the_plans_that_could_be_read() -> None:
 
 
 def test_of_a_request_without_an_answer_nothing_was_read() -> None:
-    nothing = trace("b", status=Status.ERROR)
-    nothing = replace(nothing, completion=replace(nothing.completion, token_ids=(), text="", logprobs=None))
+    nothing = replace(trace("b"), verdict=Verdict.error("the server had no answer"))
     assert deployed(trace("a"), nothing).readings == {"strict": 1, "lenient": 0, "none": 1}
 
 
@@ -126,13 +125,13 @@ def test_with_nothing_solved_the_plan_measures_are_absent() -> None:
 
 
 def test_deployed_and_held_out_are_measured_apart() -> None:
-    metrics = measure([trace("a"), trace("b", status=BAD), trace("c", split=Split.HELD_OUT)])
+    metrics = coverage_of_splits([trace("a"), trace("b", status=BAD), trace("c", split=Split.HELD_OUT)])
     assert metrics.deployed is not None and metrics.held_out is not None
     assert (metrics.deployed.tasks, metrics.deployed.coverage) == (2, 0.5)
     assert (metrics.held_out.tasks, metrics.held_out.coverage) == (1, 1.0)
     assert metrics.verdicts["valid"] == 2
-    assert measure([trace("a", generation=4)]).held_out is None
-    assert measure([trace("a", generation=4)]).generation == 4
+    assert coverage_of_splits([trace("a", generation=4)]).held_out is None
+    assert coverage_of_splits([trace("a", generation=4)]).generation == 4
 
 
 def test_every_status_is_counted_even_if_it_never_occurs() -> None:
@@ -140,7 +139,7 @@ def test_every_status_is_counted_even_if_it_never_occurs() -> None:
 
 
 def test_as_json_is_plain_data_that_survives_json() -> None:
-    values = as_json(measure([trace("a", size=3, length=4), trace("b", size=12, status=BAD)]))
+    values = as_json(coverage_of_splits([trace("a", size=3, length=4), trace("b", size=12, status=BAD)]))
     assert json.loads(json.dumps(values)) == values
     assert values["held_out"] is None
     assert values["deployed"]["by_size"] == {"3": {"coverage": 1.0, "tasks": 1}, "12": {"coverage": 0.0, "tasks": 1}}

@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 
-from helpers.support import MODEL, TINY_ANSWERS, as_version_1, trace
+from helpers.support import MODEL, TINY_ANSWERS, as_version_1, run_of, trace
 from iterdeploy.metrics.diversity import Amount, diversity, drift, histories, nats, ratio
 from iterdeploy.metrics.records import Diversity, Drift, Estimate, Nats
 from iterdeploy.models.loading import embedded_models
+from iterdeploy.planning.plans import plan_of
 from iterdeploy.record.files import read_json
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.store import TraceStore
 from iterdeploy.steps.stops import LARGEST_GAP, Stopped, check_policy
-from iterdeploy.types import Split, Status, Task, Trace
+from iterdeploy.types import Policy, Split, Status, Task, Totals, Trace
 
 Cli = Callable[..., Any]
 BAD = Status.INVALID
@@ -42,10 +43,14 @@ def answer(
 ) -> Trace:
     """A trace by hand; those of the same length have the same plan."""
     one = trace(task_id, **of_trace)
-    said = replace(one.completion, logprobs=None if logprobs is None else tuple(logprobs))
+    said = replace(one.completions[0], logprobs=None if logprobs is None else tuple(logprobs))
     if tokens is not None:
         said = replace(said, token_ids=tuple(tokens))
-    return replace(one, completion=said, sampling=replace(one.sampling, temperature=temperature))
+    elif logprobs is not None:
+        said = replace(said, token_ids=(said.token_ids * len(logprobs))[: len(logprobs)])
+    return replace(
+        one, completions=(said,), totals=Totals.of([said]), sampling=replace(one.sampling, temperature=temperature)
+    )
 
 
 def of(store: TraceStore, *traces: Trace, pool: Sequence[Trace] = ()) -> Diversity:
@@ -213,9 +218,10 @@ def test_the_error_of_a_ratio_is_that_of_the_textbook_s_residuals() -> None:
 
 def test_a_request_without_an_answer_hides_no_entropy_of_the_others(store: TraceStore) -> None:
     nothing = answer("b", logprobs=None, tokens=(), status=Status.ERROR)
-    found, without = of(store, answer("a"), answer("c"), nothing), of(store, answer("a"), answer("c"))
+    found = of(store, answer("a"), answer("c"), nothing)
+    without = of(store, answer("a", generation=1), answer("c", generation=1))
     assert found.entropy == without.entropy is not None
-    assert of(store, nothing).entropy is None
+    assert of(store, answer("b", logprobs=None, tokens=(), status=Status.ERROR, generation=2)).entropy is None
 
 
 def test_at_another_temperature_it_is_no_entropy(store: TraceStore) -> None:
@@ -276,12 +282,13 @@ def test_at_another_temperature_it_is_no_divergence() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_gap_above_that_of_the_precision_or_none_at_all_stops_a_run(store: TraceStore, dtype: str) -> None:
     limit = LARGEST_GAP[dtype]
+    policy, run = Policy("p", 1, "base", "weights", False, "base", "pool"), run_of(None, store)
     found = Drift(1, dtype, None, None, limit)
-    check_policy(None, store, 1)
-    check_policy(found, store, 1)
+    check_policy(None, policy, run)
+    check_policy(found, policy, run)
     for gap in (limit * 1.01, math.nan):
         with pytest.raises(Stopped, match=f"at most {limit} in {dtype}.*generation-0/policy") as stopped:
-            check_policy(replace(found, logprob_gap=gap), store, 1)
+            check_policy(replace(found, logprob_gap=gap), policy, run)
         assert stopped.value.state == "policy_did_not_sample"
 
 
@@ -303,13 +310,13 @@ def test_every_generation_of_a_run_has_all_numbers_and_they_are_those_of_its_tra
         for split in Split:
             found = metrics["diversity"][split.value]
             answers = list(run.store.traces(generation=generation, split=split))
-            surprise = [-math.fsum(one.completion.logprobs or ()) for one in answers]
-            tokens = [len(one.completion.token_ids) for one in answers]
+            surprise = [-math.fsum(one.completions[0].logprobs or ()) for one in answers]
+            tokens = [len(one.completions[0].token_ids) for one in answers]
             assert found["entropy"]["per_answer"]["value"] == pytest.approx(fmean(surprise))
             assert found["entropy"]["per_token"]["value"] == pytest.approx(sum(surprise) / sum(tokens))
             assert found["entropy"]["per_token"]["error"] > 0 and found["cross_entropy"] is None
             so_far = [one for one in run.store.traces(up_to=generation, split=split) if one.valid]
-            plans = {(one.task_id, one.verdict.plan) for one in so_far}
+            plans = {(one.task_id, plan_of(one.verdict)) for one in so_far}
             assert found["distinct_plans_so_far"] == pytest.approx(len(plans) / len({task for task, _ in plans}))
             assert found["samples_per_task"] == (2 if split is Split.DEPLOYED else 1)
             solved = {one.task_id for one in so_far if one.generation == generation}
@@ -323,9 +330,9 @@ def test_every_generation_of_a_run_has_all_numbers_and_they_are_those_of_its_tra
         if pool is None:
             assert copies is None
             continue
-        known = {(one.task_id, one.completion.token_ids) for one in run.store.by_ids(pool["weights"]).values()}
+        known = {(one.task_id, one.completions[0].token_ids) for one in run.store.each(pool["weights"])}
         deployed = run.store.traces(generation=generation, split=Split.DEPLOYED)
-        assert copies == fmean((one.task_id, one.completion.token_ids) in known for one in deployed)
+        assert copies == fmean((one.task_id, one.completions[0].token_ids) in known for one in deployed)
         assert 0 < copies <= metrics["diversity"]["deployed"]["valid_plans_from_pool"] <= 1
     run.close()
 

@@ -164,8 +164,8 @@ def test_the_reasoning_that_a_template_drops_is_trained_on(chat_model: Path, tmp
     with TransformersSampler(base_policy(chat_model), config) as sampler:
         said = max(sampler.sample([PROMPT] * 6, 3), key=lambda one: len(one.token_ids))
     store = TraceStore(tmp_path / "traces.sqlite")
-    add(store, replace(trace("sampled"), id="sampled", completion=said))
-    (example,) = make_examples(store.by_ids(["sampled"]), {"sampled": 1.0})
+    add(store, replace(trace("sampled"), id="sampled", completions=(said,)))
+    (example,) = make_examples(store.each(["sampled"]), {"sampled": 1.0})
     store.close()
     batch = collate([example], 1)
     assert batch.ids[0].tolist() == [*said.prompt_token_ids, *said.token_ids]

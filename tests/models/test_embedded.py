@@ -8,7 +8,7 @@ from iterdeploy.config_file import find_config, load, load_config
 from iterdeploy.models.loading import base_policy, embedded_models, model_folder
 from iterdeploy.pretraining.config import PretrainConfig
 from iterdeploy.samplers.transformers import TransformersSampler
-from iterdeploy.tasksets import task_set
+from iterdeploy.tasks import task_set
 from iterdeploy.types import Status
 
 SOLVED = {"blocksworld": "2-6", "rovers": "2-5", "sokoban": "5-8"}
@@ -29,7 +29,7 @@ def test_the_base_model_plans_and_is_unreliable(name: str, domain: str) -> None:
     tasks = task_set(config)
     with TransformersSampler(base_policy(model_folder(config.model)), config) as sampler:
         answers = sampler.sample([task.prompt for task in tasks.held_out], 3)
-    verdicts = [tasks.judge(task, said).status for task, said in zip(tasks.held_out, answers, strict=True)]
+    verdicts = [tasks.judge(task, [said]).status for task, said in zip(tasks.held_out, answers, strict=True)]
     assert 0.2 < verdicts.count(Status.VALID) / 80 < 0.7
     assert verdicts.count(Status.INVALID) > 0.2 * 80
     unreasoned = sum(said.reasoning_tokens <= 5 for said in answers)

@@ -6,12 +6,13 @@ import pytest
 
 from iterdeploy.config_file import find_config, load_config
 from iterdeploy.console.progress import Display
-from iterdeploy.loop import run
+from iterdeploy.loop import run_loop
 from iterdeploy.pddl import Domain, Problem
 from iterdeploy.planning import prompts
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.record.run_dir import RunDir
-from iterdeploy.steps.parts import Parts, assemble
+from iterdeploy.steps.components import Components, assemble
+from iterdeploy.steps.run import Run
 from iterdeploy.types import Completion, Status, Task
 
 pytestmark = pytest.mark.slow
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.slow
 SMOKE = find_config("domains-smoke")
 
 
-def assembled(*overrides: str) -> Parts:
+def assembled(*overrides: str) -> Components:
     return assemble(load_config(SMOKE, ["model.threads=1", "sampling.max_new_tokens=16", *overrides]))
 
 
@@ -34,7 +35,7 @@ def test_the_configuration_asks_for_every_domain() -> None:
 def test_two_generations(name: str, tmp_path: Path) -> None:
     parts = assembled(f'tasks.domains=["{name}"]')
     run_dir = RunDir.open(tmp_path / name, parts.config, ["test"])
-    run(run_dir, parts, Display())
+    run_loop(Run(run_dir, parts, Display()))
     traces = list(run_dir.store.traces())
     assert len(traces) == 3 * 3 and {trace.generation for trace in traces} == {0, 1, 2}
     assert {trace.domain for trace in traces} == {name}
@@ -47,10 +48,10 @@ def test_two_generations(name: str, tmp_path: Path) -> None:
     run_dir.close()
 
 
-def reference_is_valid(parts: Parts, task: Task) -> None:
+def reference_is_valid(parts: Components, task: Task) -> None:
     """A trace can be judged from what the store holds of its task; the scripted plan is valid and costs as stated."""
     problem = Problem.parse(task.payload["problem"], Domain.parse(task.payload["domain"]))
     text = prompts.answer([["hm"]], DOMAINS[task.domain].solve(problem))
-    verdict = parts.tasks.judge(task, Completion(text, (1,), (2, 0), None, "stop", 2))
-    assert verdict.status is Status.VALID and verdict.strict
-    assert verdict.cost == float(task.payload["reference_cost"])
+    verdict = parts.tasks.judge(task, [Completion(text, (1,), (2, 0), None, "stop", 2)])
+    assert verdict.status is Status.VALID and verdict.facts["strict"] == verdict.facts["cost_ratio"] == 1
+    assert verdict.facts["cost"] == float(task.payload["reference_cost"])

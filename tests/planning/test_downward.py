@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from helpers.support import TINY, config_with, trace
 from iterdeploy.config import ConfigError, TasksConfig
-from iterdeploy.metrics.coverage import measure
+from iterdeploy.metrics.coverage import coverage_of_splits
 from iterdeploy.pddl import Domain, Problem, Status, validate_steps
 from iterdeploy.planning import downward
 from iterdeploy.planning.domains import DOMAINS
@@ -19,8 +20,9 @@ from iterdeploy.planning.downward import DownwardError, find_downward, reference
 from iterdeploy.planning.references import recognise, reference_cost
 from iterdeploy.planning.rng import Rng
 from iterdeploy.planning.taskset import PlanningTasks
-from iterdeploy.tasksets import task_set
+from iterdeploy.tasks import task_set
 from iterdeploy.types import Status as Judged
+from iterdeploy.types import Trace
 
 FERRY = DOMAINS["ferry"]
 TEXT = FERRY.generate(2, Rng("downward"), "p")
@@ -161,17 +163,16 @@ def test_a_task_that_the_scripted_planner_does_not_understand_has_no_reference()
     assert reference_cost(FERRY.pddl, no_ferry, "scripted") is None
 
 
+def with_facts(one: Trace, **facts: float) -> Trace:
+    return replace(one, verdict=replace(one.verdict, facts={**one.verdict.facts, **facts}))
+
+
 def test_the_cost_ratio_is_over_the_valid_plans_that_have_a_reference() -> None:
-    traces = [
-        trace("a", length=4),
-        trace("a", index=1, length=6),
-        trace("b", length=3),
-        trace("c", status=Judged.INVALID),
-    ]
-    references = {"a": 4.0, "c": 1.0, "d": 7.0}
-    measured = measure(traces, references).deployed
+    traces = [trace("a", length=4), trace("a", index=1, length=6), trace("b"), trace("c", status=Judged.INVALID)]
+    rated = [with_facts(traces[0], cost_ratio=1.0), with_facts(traces[1], cost_ratio=1.5), *traces[2:]]
+    measured = coverage_of_splits(rated).deployed
     assert measured is not None and measured.cost_ratio == (1.0 + 1.5) / 2
-    without = measure(traces).deployed
+    without = coverage_of_splits(traces).deployed
     assert without is not None and without.cost_ratio is None
 
 
@@ -181,7 +182,7 @@ def test_strict_and_lenient_readings_stand_side_by_side() -> None:
         trace("b", strict=False), trace("b", index=1, status=Judged.INVALID),
         trace("c", status=Judged.UNPARSEABLE), trace("c", index=1, status=Judged.ERROR, strict=False),
     ]  # fmt: skip
-    measured = measure(traces).deployed
+    measured = coverage_of_splits(traces).deployed
     assert measured is not None
     assert measured.readings == {"strict": 2, "lenient": 3, "none": 1}
     assert measured.coverage == pytest.approx(0.5) and measured.strict_coverage == pytest.approx(1 / 6)

@@ -32,7 +32,7 @@ def judged(text: str, hidden: bool = False) -> Verdict:
         for shown, name in true_names.items():
             text = text.replace(f"({name}", f"({shown}").replace(f" {name}", f" {shown}")
     task = Task("0", "blocks", 2, Split.DEPLOYED, "", payload)
-    return Judge(ValidationConfig()).judge(task, Completion(text, (), (), None, "stop", 0))
+    return Judge(ValidationConfig()).judge(task, [Completion(text, (), (), None, "stop", 0)])
 
 
 @pytest.mark.parametrize("hidden", [False, True])
@@ -60,13 +60,13 @@ def judged(text: str, hidden: bool = False) -> Verdict:
 def test_what_an_answer_shows(text: str, status: Status, hidden: bool) -> None:
     verdict = judged(text, hidden)
     assert verdict.status is status, verdict.reason
-    assert (verdict.plan == ()) is (status is Status.UNPARSEABLE)
+    assert (verdict.answer is None) is (status is Status.UNPARSEABLE)
 
 
 def test_a_domain_that_cannot_be_parsed_is_an_error_for_a_plan_and_leaves_no_plan_as_it_is() -> None:
     def verdict(text: str) -> Verdict:
         task = Task("0", "blocks", 2, Split.DEPLOYED, "", {"domain": "(define", "problem": PROBLEM})
-        return Judge(ValidationConfig()).judge(task, Completion(text, (), (), None, "stop", 0))
+        return Judge(ValidationConfig()).judge(task, [Completion(text, (), (), None, "stop", 0)])
 
     assert verdict("<plan>\n(lift a b)\n</plan>").status is Status.ERROR
     assert verdict("I give up.").status is Status.UNPARSEABLE

@@ -14,9 +14,10 @@ from iterdeploy.planning import prompts
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.mapping import mapped, match
 from iterdeploy.planning.obfuscate import disguise, uncover
+from iterdeploy.planning.plans import plan_of
 from iterdeploy.planning.prompts import answer
 from iterdeploy.planning.rng import Rng
-from iterdeploy.tasksets import task_set
+from iterdeploy.tasks import task_set
 from iterdeploy.types import Completion, Status
 
 PLANBENCH = shared("planbench", "planbench-blocksworld.tar.xz")
@@ -130,9 +131,9 @@ def test_files_from_elsewhere_are_tasks_in_known_names_and_judged_by_their_own(t
         shown = mapped(task.payload["domain"], task.payload["problem"], {})
         plan = ours.solve(Problem.parse(shown.problem, Domain.parse(shown.domain)))
         said = Completion(answer([["hm"]], plan), (1,), (2, 0), None, "stop", 0)
-        verdict = tasks.judge(task, said)
+        verdict = tasks.judge(task, [said])
         assert verdict.status is Status.VALID, verdict
-        assert verdict.plan == uncover(plan, json.loads(task.payload["true_names"])) != tuple(plan)
+        assert plan_of(verdict) == uncover(plan, json.loads(task.payload["true_names"])) != tuple(plan)
 
 
 @pytest.mark.parametrize(

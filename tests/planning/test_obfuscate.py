@@ -15,6 +15,7 @@ from iterdeploy.planning.domain import Step
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.judge import Judge
 from iterdeploy.planning.obfuscate import RESERVED, Disguise, disguise, uncover
+from iterdeploy.planning.plans import plan_of
 from iterdeploy.planning.prompts import answer
 from iterdeploy.planning.rng import Rng
 from iterdeploy.types import Completion, Task, Verdict
@@ -30,7 +31,7 @@ def covered(steps: list[Step], hidden: Disguise) -> list[Step]:
 
 def judged(task: Task, steps: list[Step]) -> Verdict:
     said = Completion(answer([["hm"]], steps), (1,), (2, 0), None, "stop", 2)
-    return Judge(ValidationConfig()).judge(task, said)
+    return Judge(ValidationConfig()).judge(task, [said])
 
 
 def status(domain_text: str, problem_text: str, steps: list[Step]) -> tuple[Status, int | None, Any]:
@@ -114,7 +115,7 @@ def test_a_trace_is_judged_from_the_payload_alone() -> None:
     names = {true: random for random, true in json.loads(task.payload["true_names"]).items()}
     plan = [("switch-on", "red"), ("switch-on", "green")]
     verdict = judged(task, [tuple(names[word] for word in step) for step in plan])
-    assert verdict.status is Judged.VALID and verdict.plan == tuple(plan) and verdict.cost == 7
+    assert verdict.status is Judged.VALID and plan_of(verdict) == tuple(plan) and verdict.facts["cost"] == 7
     assert judged(task, plan).status is Judged.INVALID, "the true names are not in the task that the model read"
-    assert judged(task, [(names["switch-on"], "blue")]).plan == (("switch-on", "blue"),)
+    assert plan_of(judged(task, [(names["switch-on"], "blue")])) == (("switch-on", "blue"),)
     assert judged(made(LAMPS, EVENING), plan).status is Judged.VALID

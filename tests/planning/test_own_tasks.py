@@ -11,7 +11,7 @@ from iterdeploy.config import ConfigError, RunConfig
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.prompts import answer
 from iterdeploy.planning.rng import Rng
-from iterdeploy.tasksets import TaskSet, task_set
+from iterdeploy.tasks import TaskSet, task_set
 from iterdeploy.types import Completion, Split, Status
 
 IPC = shared("ipc2023")
@@ -57,8 +57,8 @@ def test_every_file_is_a_task_as_it_stands(folder: Path) -> None:
     assert {(task.domain, task.split) for task in tasks.deployed(0)} == {("lamps", Split.DEPLOYED)}
     task = tasks.deployed(0)[1]
     assert task.prompt == "lamps\n(wired lamp0)\n(wired lamp1)\ngoal\n(lit lamp0)\n"
-    assert tasks.judge(task, said("<plan>\n(switch-on lamp0)\n</plan>")).status is Status.VALID
-    assert tasks.judge(task, said("<plan>\n(switch-on lamp1)\n</plan>")).status is Status.INVALID
+    assert tasks.judge(task, [said("<plan>\n(switch-on lamp0)\n</plan>")]).status is Status.VALID
+    assert tasks.judge(task, [said("<plan>\n(switch-on lamp1)\n</plan>")]).status is Status.INVALID
 
 
 def test_a_share_is_held_out_by_the_seed(folder: Path) -> None:
@@ -182,4 +182,4 @@ def test_ipc_instances_work_as_they_are(name: str) -> None:
         task = next(
             task for task in [*tasks.deployed(0), *tasks.held_out] if task.payload["problem"] == path.read_text()
         )
-        assert tasks.judge(task, said(answer([["hm"]], steps))).status is Status.VALID
+        assert tasks.judge(task, [said(answer([["hm"]], steps))]).status is Status.VALID

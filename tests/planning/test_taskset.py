@@ -8,8 +8,9 @@ from helpers.support import TINY, config_with
 from iterdeploy.config import ConfigError, TasksConfig
 from iterdeploy.pddl import Domain, Problem
 from iterdeploy.planning.domains import DOMAINS
+from iterdeploy.planning.plans import plan_of
 from iterdeploy.planning.taskset import PlanningTasks
-from iterdeploy.tasksets import task_set
+from iterdeploy.tasks import task_set
 from iterdeploy.types import Completion, Split, Status
 
 
@@ -115,21 +116,23 @@ def test_judging() -> None:
     steps = domain.solve(Problem.parse(task.payload["problem"], Domain.parse(domain.pddl)))
     good = "<plan>\n" + "".join(f"({' '.join(step)})\n" for step in steps) + "</plan>"
 
-    verdict = made.judge(task, said(good))
-    assert (verdict.status, verdict.reason, verdict.failed_step) == (Status.VALID, "", None)
-    assert verdict.plan == tuple(steps) and verdict.cost == len(steps) and verdict.strict
-    lenient = made.judge(task, said("My plan:\n" + good.upper()))
-    assert lenient.status is Status.VALID and lenient.plan == tuple(steps) and not lenient.strict
+    verdict = made.judge(task, [said(good)])
+    assert (verdict.status, verdict.reason, verdict.reward) == (Status.VALID, "", 1)
+    assert plan_of(verdict) == tuple(steps)
+    assert verdict.facts == {"plan_length": len(steps), "cost": len(steps), "cost_ratio": 1, "strict": 1}
+    lenient = made.judge(task, [said("My plan:\n" + good.upper())])
+    assert lenient.status is Status.VALID and plan_of(lenient) == tuple(steps) and lenient.facts["strict"] == 0
 
-    wrong = made.judge(task, said(good.replace(steps[0][0], "fly", 1)))
-    assert (wrong.status, wrong.failed_step, wrong.cost) == (Status.INVALID, 1, None) and "step 1" in wrong.reason
-    short = made.judge(task, said("<plan>\n</plan>"))
-    assert (short.status, short.failed_step) == (Status.INVALID, None) and "goal" in short.reason
+    wrong = made.judge(task, [said(good.replace(steps[0][0], "fly", 1))])
+    assert (wrong.status, wrong.facts["failed_step"]) == (Status.INVALID, 1) and "step 1" in wrong.reason
+    assert "cost" not in wrong.facts and wrong.reward == 0
+    short = made.judge(task, [said("<plan>\n</plan>")])
+    assert short.status is Status.INVALID and "failed_step" not in short.facts and "goal" in short.reason
 
-    prose = made.judge(task, said("I would rather not."))
-    assert prose.status is Status.UNPARSEABLE and prose.reason and prose.plan == ()
-    cut = made.judge(task, said(good, "length"))
-    assert cut.status is Status.TRUNCATED and cut.plan == () and "limit" in cut.reason
+    prose = made.judge(task, [said("I would rather not.")])
+    assert prose.status is Status.UNPARSEABLE and prose.reason and prose.answer is None and not prose.facts
+    cut = made.judge(task, [said(good, "length")])
+    assert cut.status is Status.TRUNCATED and cut.answer is None and "limit" in cut.reason
 
 
 def test_a_validator_that_fails_gives_an_error_not_an_invalid_plan(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +141,7 @@ def test_a_validator_that_fails_gives_an_error_not_an_invalid_plan(monkeypatch: 
 
     monkeypatch.setattr("iterdeploy.planning.judge.validate_steps", broken)
     made = tasks()
-    verdict = made.judge(made.deployed(0)[0], said("<plan>\n(pickup b1)\n</plan>"))
+    verdict = made.judge(made.deployed(0)[0], [said("<plan>\n(pickup b1)\n</plan>")])
     assert verdict.status is Status.ERROR and "too deep" in verdict.reason
 
 
@@ -148,4 +151,4 @@ NONSENSE = ["(pickup)\n", "(stack b1 b1 b1 b1)\n", "(pickup b1)\n" * 5000, f"({'
 @pytest.mark.parametrize("text", [f"<plan>\n{lines}</plan>" for lines in NONSENSE], ids=range(len(NONSENSE)))
 def test_nonsense_is_invalid_not_a_crash(text: str) -> None:
     made = tasks()
-    assert made.judge(made.deployed(0)[0], said(text)).status is Status.INVALID
+    assert made.judge(made.deployed(0)[0], [said(text)]).status is Status.INVALID

@@ -20,7 +20,7 @@ from iterdeploy.pddl import Domain, Problem
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.prompts import answer
 from iterdeploy.planning.taskset import PlanningTasks
-from iterdeploy.tasksets import task_set
+from iterdeploy.tasks import task_set
 from iterdeploy.types import Completion, Status, Task
 
 Install = Callable[..., Path]
@@ -58,11 +58,12 @@ def said(task: Task, *, wrong: bool = False) -> Completion:
 def test_the_configured_validator_judges_and_is_recorded(val: Install, validator: Any, name: str) -> None:
     made = tasks(validator=validator, val_path=str(val()))
     task = made.deployed(0)[0]
-    good, bad = made.judge(task, said(task)), made.judge(task, said(task, wrong=True))
-    assert (good.status, good.reason, good.validator, good.strict) == (Status.VALID, "", name, True)
-    assert good.cost == len(good.plan) > 0
-    assert (bad.status, bad.cost, bad.validator) == (Status.INVALID, None, name) and bad.plan and bad.reason
-    prose = made.judge(task, Completion("hm", (1,), (2, 0), None, "stop", 0))
+    good, bad = made.judge(task, [said(task)]), made.judge(task, [said(task, wrong=True)])
+    assert (good.status, good.reason, good.validator, good.facts["strict"]) == (Status.VALID, "", name, 1)
+    assert good.facts["cost"] == len(good.answer) > 0
+    assert (bad.status, bad.validator) == (Status.INVALID, name) and "cost" not in bad.facts
+    assert bad.answer and bad.reason
+    prose = made.judge(task, [Completion("hm", (1,), (2, 0), None, "stop", 0)])
     assert (prose.status, prose.validator) == (Status.UNPARSEABLE, name)
 
 
@@ -73,8 +74,8 @@ def test_random_names_are_mapped_back_before_val_judges(val: Install) -> None:
     names = {true: random for random, true in json.loads(task.payload["true_names"]).items()}
     plan = DOMAINS["blocksworld"].solve(Problem.parse(task.payload["problem"], Domain.parse(task.payload["domain"])))
     hidden = answer([], [tuple(names[word] for word in step) for step in plan])
-    assert made.judge(task, Completion(hidden, (1,), (2, 0), None, "stop", 2)).status is Status.VALID
-    assert made.judge(task, said(task)).status is Status.INVALID
+    assert made.judge(task, [Completion(hidden, (1,), (2, 0), None, "stop", 2)]).status is Status.VALID
+    assert made.judge(task, [said(task)]).status is Status.INVALID
 
 
 @pytest.mark.parametrize("mood", ["contrary", "crash", "hang", "grumble"])
@@ -83,11 +84,11 @@ def test_what_val_cannot_say_is_an_error_and_so_is_disagreement(val: Install, va
     made = tasks(validator=validator, val_path=str(val()), timeout=2)
     task = made.deployed(0)[0]
     val(mood)
-    verdict = made.judge(task, said(task))
+    verdict = made.judge(task, [said(task)])
     if mood == "contrary" and validator == "val":
         assert verdict.status is Status.INVALID
         return
-    assert verdict.status is Status.ERROR and verdict.cost is None and verdict.plan
+    assert verdict.status is Status.ERROR and "cost" not in verdict.facts and verdict.answer
     if validator == "both":
         assert "ours: valid" in verdict.reason and "VAL" in verdict.reason
         assert ("the validators disagree" in verdict.reason) is (mood == "contrary")
@@ -122,7 +123,7 @@ def test_val_is_found_by_the_environment(val: Install, monkeypatch: pytest.Monke
     monkeypatch.setenv("ITERDEPLOY_VAL", str(val(name="mine")))
     made = tasks(validator="val")
     task = made.deployed(0)[0]
-    assert made.judge(task, said(task)).status is Status.VALID
+    assert made.judge(task, [said(task)]).status is Status.VALID
 
 
 @pytest.fixture

@@ -196,6 +196,7 @@ def test_a_model_that_goes_on_from_another_knows_what_that_one_knew(tmp_path: Pa
     """Hardly trained at all, with a second domain's words: the same answers are as likely as before."""
     text = MINUSCULE.replace("sizes.blocksworld = [2]", "sizes.blocksworld = [3]\nsizes.sokoban = [5]")
     text = text.replace("count = 2500", "count = 40").replace("learning_rate = 1e-3", "learning_rate = 1e-9")
+    text = text.replace("tokens_per_batch = 1000", "tokens_per_batch = 250")
     text = text.replace("hidden_size = 32\nlayers = 1\nheads = 2\nintermediate_size = 64",
                         "hidden_size = 128\nlayers = 5\nheads = 4\nintermediate_size = 384")  # fmt: skip
     (tmp_path / "more.toml").write_text(text.replace("seed = 3", 'seed = 3\nstart_from = "blocksworld-1m"'))
@@ -219,6 +220,7 @@ def test_a_model_that_goes_on_from_another_knows_what_that_one_knew(tmp_path: Pa
 def test_domains_take_turns_as_often_as_told(tmp_path: Path) -> None:
     text = MINUSCULE.replace("sizes.blocksworld = [2]", "sizes.blocksworld = [2]\nsizes.sokoban = [5]")
     text = text.replace("count = 2500", "count = 40\nturns.blocksworld = 3")
+    text = text.replace("tokens_per_batch = 1000", "tokens_per_batch = 250")
     (tmp_path / "turns.toml").write_text(text)
     told, _ = pretrain(tmp_path / "turns.toml", tmp_path / "out").communicate(timeout=300)
     tokenizer = load_tokenizer(tmp_path / "out" / "model", ModelConfig())

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from helpers.support import config_with, file_hashes, model_copy, write_config
+from helpers.support import config_with, file_hashes, model_copy, run_of, write_config
 from iterdeploy.cli.main import main
+from iterdeploy.deployment.served_policy import verified
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.record.files import read_json
 from iterdeploy.samplers.transformers import TransformersSampler
-from iterdeploy.steps.served_policy import shown_to_be
 from iterdeploy.steps.stops import Stopped
 
 
@@ -69,12 +69,12 @@ def test_a_generation_that_was_trained_over_another_tokenizer_answers_nothing(tm
     folder = model_copy(tmp_path / "model")
     policy = replace(base, generation=1, base_model=str(folder))
     store: Any = None
-    with shown_to_be(policy, TransformersSampler(policy, config), [], parts, store) as sampler:
+    with verified(policy, TransformersSampler(policy, config), [], run_of(parts, store)) as sampler:
         assert sampler.sample(["blocksworld"], 1)
     swap_two_words(folder)
     with (
         pytest.raises(Stopped, match="generation 1: its tokenizer") as caught,
-        shown_to_be(policy, TransformersSampler(policy, config), [], parts, store),
+        verified(policy, TransformersSampler(policy, config), [], run_of(parts, store)),
     ):
         pass
     assert caught.value.state == "other_tokenizer" and str(folder) in str(caught.value)

@@ -12,7 +12,8 @@ import pytest
 
 from helpers.stores import add, task
 from helpers.support import TESTS, trace
-from iterdeploy.record.store import SCHEMA_VERSION, StoreError, TraceStore, trace_id
+from iterdeploy.record import schema
+from iterdeploy.record.store import StoreError, TraceStore
 from iterdeploy.types import Completion, Sampling, Split, Status, Task, Trace, Verdict
 
 
@@ -36,30 +37,35 @@ def test_every_field_comes_back_as_it_was(store: TraceStore, tmp_path: Path) -> 
         finish_reason="length",
         reasoning_tokens=77,
     )
-    verdict = Verdict(
-        Status.INVALID, "step 3 (a b): no ünïcode?", 3, (("a", "b"), ("c",), ("d", "e", "f")), None, False, "here 1.2"
-    )
-    one = Trace(
-        trace_id("t", 4, 9, "policy", said), "t", "ferry", 11, Split.HELD_OUT, 4, 9, "policy",
-        Sampling(0.7, 512, "bfloat16"), said, verdict, "somewhere",
-    )  # fmt: skip
-    other = replace(
-        trace("u", length=3), completion=replace(said, logprobs=None, prompt_token_ids=(), token_ids=(), text="")
-    )
+    then = replace(said, logprobs=None, prompt_token_ids=(), token_ids=(), text="")
+    answer = {"steps": [["a", "b"], ["c"]], "sure": True, "score": 0.1}
+    verdict = Verdict(Status.INVALID, "step 3 (a b): no ünïcode?", -0.25, answer, {"failed_step": 3.0}, "here 1.2")
     tasks = {"t": Task("t", "ferry", 11, Split.HELD_OUT, "prüfe", {"a": "1", "b": ""}), "u": task("u")}
+    one = Trace.make(
+        tasks["t"],
+        generation=4,
+        sample_index=9,
+        policy_id="policy",
+        sampling=Sampling(0.7, 512, "bfloat16"),
+        completions=[said, then, said],
+        verdict=verdict,
+        source="somewhere",
+    )
+    other = trace("u", length=3)
     store.add(tasks, [one, other], {})
     store.close()
     again = TraceStore(tmp_path / "traces.sqlite", read_only=True)
     assert list(again.traces()) == [other, one]
     assert list(again.tasks()) == [tasks["t"], tasks["u"]]
     assert list(again.tasks(["u"])) == [tasks["u"]]
-    assert again.by_ids([one.id]) == {one.id: one}
+    assert list(again.each([one.id])) == [one] and isinstance(next(again.each([one.id])).completions, tuple)
+    assert one.totals.logprob is None and one.totals.tokens == 1400 and one.totals.reasoning_tokens == 231
     again.close()
 
 
 def test_a_batch_that_fails_in_the_middle_leaves_nothing(store: TraceStore) -> None:
     add(store, trace("a"), seconds={(0, "sampling"): 1.0})
-    broken = replace(trace("c"), completion=replace(trace("c").completion, token_ids=(-1,)))
+    broken = replace(trace("c"), completions=(replace(trace("c").completions[0], token_ids=(-1,)),))
     with pytest.raises(OverflowError):
         add(store, trace("b"), broken, seconds={(0, "sampling"): 5.0})
     with pytest.raises(sqlite3.IntegrityError):
@@ -95,7 +101,7 @@ store.add({{}}, then_nothing(), {{}})
 def test_a_second_trace_under_the_same_key_is_refused(store: TraceStore) -> None:
     first = trace("a")
     add(store, first)
-    second = replace(first, id="another id", completion=replace(first.completion, text="other"))
+    second = replace(first, id="another id", completions=(replace(first.completions[0], text="other"),))
     with pytest.raises(sqlite3.IntegrityError):
         add(store, second)
     assert list(store.traces()) == [first]
@@ -116,13 +122,13 @@ def test_filters_and_order(store: TraceStore) -> None:
     assert store.verdict_counts() == {0: {"error": 1, "valid": 2}, 1: {"valid": 1}, 2: {"truncated": 1}}
 
 
-def test_by_ids_keeps_the_order_asked_for_and_knows_what_is_missing(store: TraceStore) -> None:
+def test_traces_by_id_keep_the_order_asked_for_and_knows_what_is_missing(store: TraceStore) -> None:
     traces = [trace(f"t{i}") for i in range(5)]
     add(store, *traces)
     wanted = [one.id for one in reversed(traces)]
-    assert list(store.by_ids(wanted)) == wanted
+    assert [one.id for one in store.each(wanted)] == [one.id for one in store.light(wanted)] == wanted
     with pytest.raises(KeyError):
-        store.by_ids([traces[0].id, "missing"])
+        list(store.light([traces[0].id, "missing"]))
 
 
 def test_seconds_add_up_over_calls(store: TraceStore) -> None:
@@ -180,7 +186,7 @@ def test_a_reader_cannot_write(store: TraceStore, tmp_path: Path) -> None:
 def other_version(path: Path) -> None:
     TraceStore(path).close()
     sql = sqlite3.connect(path)
-    sql.execute("UPDATE meta SET value = ? WHERE key = 'schema'", [str(SCHEMA_VERSION + 1)])
+    sql.execute("UPDATE meta SET value = ? WHERE key = 'schema'", [str(schema.VERSION + 1)])
     sql.commit()
     sql.close()
 
@@ -207,7 +213,7 @@ def text_file(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (other_version, f"schema version {SCHEMA_VERSION + 1}"),
+        (other_version, f"schema version {schema.VERSION + 1}"),
         (foreign_database, "not a trace store"),
         (foreign_meta, "not a trace store"),
         (text_file, "not a trace store"),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from helpers.reports import HOSTILE, Reader, generation_traces, make_run, report_of
-from iterdeploy.metrics.coverage import as_json, measure
+from iterdeploy.metrics.coverage import as_json, coverage_of_splits
 from iterdeploy.metrics.results import solved
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report import write_figures, write_report
@@ -30,7 +30,9 @@ from iterdeploy.types import Split
 
 
 def measured(*solved: int, tasks: int = 200, splits: Sequence[Split] = tuple(Split)) -> list[dict[str, Any]]:
-    return [as_json(measure(generation_traces(g, count, tasks, splits, ""))) for g, count in enumerate(solved)]
+    return [
+        as_json(coverage_of_splits(generation_traces(g, count, tasks, splits, ""))) for g, count in enumerate(solved)
+    ]
 
 
 @pytest.fixture(scope="module")

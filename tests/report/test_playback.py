@@ -67,7 +67,7 @@ def test_it_ends_before_the_step_that_cannot_be_taken() -> None:
     assert moves.failed == 4 and len(moves.steps) == 3 and moves.unmet and not moves.not_played
     assert replayed(scene(one), moves) == computed(one, plan[:3], set())
     judged = trace(one, 0, answer([], twice)).verdict
-    assert judged.failed_step == 4 and all(part in judged.reason for part in moves.unmet)
+    assert judged.facts["failed_step"] == 4 and all(part in judged.reason for part in moves.unmet)
 
 
 @pytest.mark.parametrize("step", [("dance", "b1"), ("pickup",), ("pickup", "nobody"), ("?stack", "?b1", "b2")])
@@ -128,9 +128,9 @@ def test_an_obfuscated_plan_is_told_in_both_kinds_of_names() -> None:
     given = obfuscated_answer(one)
     record = records.opened(given, one, scene(one), 100_000)
     assert [tuple(step) for step in record["plan"]] == plan_of(one)
-    assert all(" ".join(words) in given.completion.text for words in record["said"])
+    assert all(" ".join(words) in given.completions[0].text for words in record["said"])
     recalled = trace(one, 0, answer([], plan_of(one)))  # true names, which the model never read
-    assert recalled.verdict.plan[0][0].startswith("?")
+    assert recalled.verdict.answer[0][0].startswith("?")
     assert [tuple(words) for words in records.opened(recalled, one, scene(one), 9)["said"]] == plan_of(one)
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,17 +40,19 @@ from helpers.misbehaving import (
     silent,
     status,
 )
-from helpers.support import values_with, write_config
+from helpers.support import values_with, whole_traces, write_config
 from iterdeploy.config import RunConfig
 from iterdeploy.console.progress import Display
+from iterdeploy.deployment import served_policy
+from iterdeploy.deployment.deploy import ask, deploy
+from iterdeploy.deployment.sampled import Sampled
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.record.store import TraceStore
 from iterdeploy.samplers import Asked, Failed
 from iterdeploy.samplers.errors import ServerError
 from iterdeploy.samplers.openai import OpenAiSampler
-from iterdeploy.steps import served_policy
-from iterdeploy.steps.collect import ask, collect
-from iterdeploy.steps.parts import assemble
+from iterdeploy.steps.components import assemble
+from iterdeploy.steps.run import Run
 from iterdeploy.steps.stops import Stopped
 from iterdeploy.types import Status, Trace
 
@@ -104,11 +107,12 @@ class Deployment:
         """All that is stored in the end, once the generation has been gone through."""
         display = Display(Console(file=io.StringIO()))
         requests = ask(self.parts.tasks.deployed(0), 2)
-        collect(requests, self.parts.base, 0, self.parts, self.store, display)
+        run = Run(SimpleNamespace(store=self.store), self.parts, display)  # type: ignore[arg-type]
+        deploy(self.parts.base, requests, Sampled(run), run)
         return self.stored()
 
     def stored(self) -> dict[tuple[str, int], Trace]:
-        return {(one.task_id, one.sample_index): one for one in self.store.traces()}
+        return {(one.task_id, one.sample_index): one for one in whole_traces(self.store)}
 
 
 @pytest.fixture(scope="module")
@@ -123,12 +127,12 @@ def assert_right(stored: dict[tuple[str, int], Trace], undisturbed: dict[tuple[s
     errors = []
     for key, trace in stored.items():
         if trace.verdict.status is Status.ERROR:
-            said = trace.completion
+            (said,) = trace.completions
             assert (said.text, said.token_ids, said.logprobs, said.finish_reason) == ("", (), None, "error")
             assert trace.verdict.reason and len(trace.verdict.reason) < 700 and trace.verdict.reason.isprintable()
             errors.append(trace)
         else:
-            assert trace.completion == undisturbed[key].completion
+            assert trace.completions == undisturbed[key].completions
     return errors
 
 
@@ -147,11 +151,11 @@ def assert_nothing_of_the_key_in(folder: Path) -> None:
 
 def test_the_server_of_these_tests_behaves_when_it_should(undisturbed: dict[tuple[str, int], Trace]) -> None:
     assert len(undisturbed) == ANSWERS
-    assert len({trace.completion.token_ids for trace in undisturbed.values()}) == ANSWERS
+    assert len({trace.completions[0].token_ids for trace in undisturbed.values()}) == ANSWERS
     for trace in undisturbed.values():
         assert trace.verdict.status is not Status.ERROR
-        assert all(0 <= token < VOCABULARY for token in trace.completion.token_ids)
-        assert trace.completion.logprobs is not None and all(value <= 0 for value in trace.completion.logprobs)
+        assert all(0 <= token < VOCABULARY for token in trace.completions[0].token_ids)
+        assert trace.completions[0].logprobs is not None and all(value <= 0 for value in trace.completions[0].logprobs)
 
 
 def test_there_are_as_many_ways_to_go_wrong_as_are_tried() -> None:
@@ -247,7 +251,7 @@ def test_what_a_server_never_had_is_gone_without_after_one_warning(
     assert_no_key(told)
     for trace in stored.values():
         assert trace.verdict.status is not Status.ERROR
-        assert (trace.completion.logprobs is None) == ("model" not in name)
+        assert (trace.completions[0].logprobs is None) == ("model" not in name)
 
 
 @pytest.mark.parametrize("answer", [KEY, f"(pickup {KEY})"])

@@ -16,8 +16,9 @@ import pytest
 
 import iterdeploy.samplers.client as client_module
 from helpers.completions import KEY, Server, serving
-from helpers.support import TESTS, assert_refused, config_with, values_with, write_config
+from helpers.support import TESTS, assert_refused, config_with, run_of, values_with, whole_traces, write_config
 from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.deployment.served_policy import verified
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.planning.taskset import PlanningTasks
 from iterdeploy.record.store import TraceStore
@@ -28,11 +29,10 @@ from iterdeploy.samplers.errors import ServerError
 from iterdeploy.samplers.openai import OpenAiSampler
 from iterdeploy.samplers.transformers import TransformersSampler
 from iterdeploy.samplers.vllm import VllmSampler, _rank
-from iterdeploy.steps.parts import assemble
-from iterdeploy.steps.served_policy import shown_to_be
+from iterdeploy.steps.components import assemble
 from iterdeploy.steps.stops import Stopped
 from iterdeploy.training.examples import make_examples
-from iterdeploy.training.trainer import Pooled, read_policy
+from iterdeploy.training.trainer import TrainingExamples, read_policy
 from iterdeploy.types import Completion, Policy, Status
 
 Cli = Callable[..., Any]
@@ -273,12 +273,13 @@ def generation(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     assert iterdeploy("run", folder / "tiny.toml", "--runs-dir", folder).returncode == 0
     store = TraceStore(folder / "tiny" / "traces.sqlite", read_only=True)
-    chosen = {one.id: one for one in store.traces(generation=0, status=Status.VALID)}
+    ids = [one.id for one in store.traces(generation=0, status=Status.VALID)]
+    chosen = list(store.each(ids))
     store.close()
     parts = assemble(LOCAL)
     out = folder / "policy"
     out.mkdir()
-    pool = Pooled(make_examples(chosen, dict.fromkeys(chosen, 1.0)), "a pool")
+    pool = TrainingExamples(make_examples(chosen, dict.fromkeys(ids, 1.0)), "a pool")
     parts.trainer.fit(parts.base, 1, pool, out, lambda done, in_all: None)
     return folder
 
@@ -287,7 +288,7 @@ def entered(server: Server, generation: Path, policy: Policy) -> None:
     store = TraceStore(generation / "tiny" / "traces.sqlite", read_only=True)
     config = config_of(server)
     try:
-        with shown_to_be(policy, OpenAiSampler(policy, config), PROMPTS, assemble(config), store) as one:
+        with verified(policy, OpenAiSampler(policy, config), PROMPTS, run_of(assemble(config), store)) as one:
             one.sample(PROMPTS[:1], 1)
     finally:
         store.close()
@@ -323,7 +324,7 @@ def test_another_base_model_is_noticed_before_anything_was_ever_sampled(
     entered(server, generation, policy)
     store = TraceStore(tmp_path / "empty.sqlite")
     config = config_of(server, model=f"gen1-{policy.id[:8]}")
-    other = shown_to_be(BASE, OpenAiSampler(BASE, config), PROMPTS, assemble(config), store)
+    other = verified(BASE, OpenAiSampler(BASE, config), PROMPTS, run_of(assemble(config), store))
     with pytest.raises(Stopped, match="not those of the policy of generation 0"), other:
         raise AssertionError("not reached")
     store.close()
@@ -337,11 +338,11 @@ def test_a_whole_run_over_a_server_and_the_key_is_nowhere(server: Server, run_cl
     done = run_cli("run", config, "--runs-dir", tmp_path / "runs", env=environment)
     path = tmp_path / "runs" / "tiny"
     store = TraceStore(path / "traces.sqlite", read_only=True)
-    traces = list(store.traces())
+    traces = whole_traces(store)
     store.close()
     assert [sum(one.generation == number for one in traces) for number in (0, 1)] == [30, 30]
     assert {one.source for one in traces} == {"openai"}
-    assert all(one.completion.logprobs is not None for one in traces)
+    assert all(one.completions[0].logprobs is not None for one in traces)
     adapter = json.loads((path / "generation-0" / "policy" / "policy.json").read_text())["id"]
     asked = [body for body in server.bodies if not body.get("echo") and body["max_tokens"] == 80]
     assert [body["model"] for body in asked] == ["embedded"] * 30 + [f"gen1-{adapter[:8]}"] * 30

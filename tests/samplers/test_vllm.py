@@ -20,7 +20,7 @@ import pytest
 
 from helpers.support import config_with, trace, write_config
 from iterdeploy.config import RunConfig
-from iterdeploy.metrics.coverage import measure
+from iterdeploy.metrics.coverage import coverage_of_splits
 from iterdeploy.metrics.records import Coverage
 from iterdeploy.models.loading import base_policy, load, model_folder
 from iterdeploy.models.scoring import token_logprobs
@@ -30,7 +30,7 @@ from iterdeploy.samplers.openai import OpenAiSampler
 from iterdeploy.samplers.protocol import Sampler
 from iterdeploy.samplers.transformers import TransformersSampler
 from iterdeploy.samplers.vllm import VllmSampler
-from iterdeploy.steps.parts import assemble
+from iterdeploy.steps.components import assemble
 from iterdeploy.training.trainer import read_policy
 from iterdeploy.types import Completion, Policy, Trace, Verdict
 
@@ -100,7 +100,7 @@ def test_two_generations_with_an_adapter_and_a_kill_between(tmp_path: Path) -> N
         traces = list(store.traces(generation=generation))
         assert len(traces) == 30 and {one.source for one in traces} == {"vllm"}
         assert {one.policy_id for one in traces} == {policy.id}
-        said = [one.completion for one in traces]
+        said = [one.completions[0] for one in traces]
         off = gaps(policy, resolved, said)
         print(f"generation {generation}: {len(off)} tokens, mean gap {sum(off) / len(off):.2g}, largest {max(off):.2g}")
         assert max(off) < 1e-4
@@ -151,10 +151,10 @@ def judged(sampler: Sampler, config: RunConfig) -> tuple[list[Completion], Cover
     traces: list[Trace] = []
     for answered in sampler.answers([Asked([task.prompt for task in batch], i) for i, batch in enumerate(batches)]):
         for task, one in zip(batches[answered.index], answered.completions, strict=True):
-            verdict: Verdict = tasks.judge(task, one)
+            verdict: Verdict = tasks.judge(task, [one])
             said.append(one)
-            traces.append(replace(trace(task.id, size=task.size), completion=one, verdict=verdict))
-    coverage = measure(traces).deployed
+            traces.append(replace(trace(task.id, size=task.size), completions=(one,), verdict=verdict))
+    coverage = coverage_of_splits(traces).deployed
     assert coverage is not None
     return said, coverage
 

@@ -23,7 +23,9 @@ from helpers.playing import (
     tasks,
     trace,
 )
+from helpers.support import whole_traces
 from iterdeploy.pddl import Domain, Problem, states
+from iterdeploy.planning import plans
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.store import TraceStore
 from iterdeploy.report import write_report
@@ -110,7 +112,7 @@ def sheet(browser: Any, folder: Path) -> Iterator[Open]:
 
 def traces_of(folder: Path) -> list[Trace]:
     store = TraceStore(folder / "traces.sqlite", read_only=True)
-    found = list(store.traces())
+    found = whole_traces(store)
     store.close()
     return found
 
@@ -121,9 +123,14 @@ def one_of(folder: Path, domain: str, status: Status, **wanted: Any) -> Trace:
         one
         for one in traces_of(folder)
         if (one.domain, one.verdict.status) == (domain, status)
-        and one.verdict.plan
+        and plans.plan_of(one.verdict)
         and all(getattr(one, name) == value for name, value in wanted.items())
     )
+
+
+def failed_step(given: Trace) -> int | None:
+    step = given.verdict.facts.get("failed_step")
+    return None if step is None else int(step)
 
 
 def final_facts(folder: Path, given: Trace) -> set[str]:
@@ -132,8 +139,8 @@ def final_facts(folder: Path, given: Trace) -> set[str]:
     payload = store.task(given.task_id).payload
     store.close()
     domain = Domain.parse(payload["domain"])
-    failed = given.verdict.failed_step
-    plan = given.verdict.plan if failed is None else given.verdict.plan[: failed - 1]
+    failed = failed_step(given)
+    plan = plans.plan_of(given.verdict)[: None if failed is None else failed - 1]
     *_, last = states(domain, Problem.parse(payload["problem"], domain), plan)
     fluents = {atom.predicate for action in domain.actions.values() for effect in action.effects
                for atom in (*effect.adds, *effect.deletes)}  # fmt: skip
@@ -191,7 +198,7 @@ def test_the_animation_ends_where_the_validator_does(sheet: Open, folder: Path, 
     assert page.locator(".stage svg").count() == {"blocksworld": 2, "sokoban": 1, "ferry": 0}[domain]
     page.get_by_label("Speed").select_option("4")
     page.get_by_role("button", name="Play", exact=True).click()
-    page.wait_for_selector(f".player[data-position='{given.verdict.failed_step or len(given.verdict.plan)}']")
+    page.wait_for_selector(f".player[data-position='{failed_step(given) or len(plans.plan_of(given.verdict))}']")
     page.get_by_role("button", name="Play", exact=True).wait_for()
     caption = page.locator(".caption").inner_text()
     if status is Status.VALID:
@@ -200,7 +207,7 @@ def test_the_animation_ends_where_the_validator_does(sheet: Open, folder: Path, 
         assert domain != "blocksworld" or goal.count() == given.size
     else:
         assert "cannot be done" in caption
-        assert page.locator(".plan li.failing .number").inner_text() == str(given.verdict.failed_step)
+        assert page.locator(".plan li.failing .number").inner_text() == str(failed_step(given))
         assert given.verdict.reason in page.locator(".opened .reason").inner_text()
     if domain != "ferry":
         page.get_by_role("button", name="Facts").click()
@@ -257,8 +264,8 @@ def test_an_obfuscated_plan_shows_both_kinds_of_names(sheet: Open, folder: Path)
     given = next(one for one in traces_of(folder) if one.size == 5)
     page = sheet(f"#traces?trace={given.id}").page
     step = page.locator(".plan li").first
-    assert f"({' '.join(given.verdict.plan[0])})" in step.inner_text()
-    assert step.locator("small").inner_text() in given.completion.text
+    assert f"({' '.join(plans.plan_of(given.verdict)[0])})" in step.inner_text()
+    assert step.locator("small").inner_text() in given.completions[0].text
     assert "The model was given random names" in page.locator(".player .note").inner_text()
 
 

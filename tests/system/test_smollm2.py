@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.support import config_with, iterdeploy, write_config
+from helpers.support import config_with, iterdeploy, whole_traces, write_config
 from iterdeploy.models.chat import load_tokenizer
 from iterdeploy.models.loading import load
 from iterdeploy.models.scoring import token_logprobs
@@ -34,11 +34,11 @@ def test_a_real_chat_model_goes_through_a_whole_generation(tmp_path: Path) -> No
     tokenizer = load_tokenizer(folder, config.model)
     store = TraceStore(tmp_path / "tiny" / "traces.sqlite", read_only=True)
     prompts = {task.id: task.prompt for task in store.tasks()}
-    traces = {one.id: one for one in store.traces()}
+    traces = {one.id: one for one in whole_traces(store)}
     store.close()
     assert sorted(one.generation for one in traces.values()) == [0, 0, 0, 1, 1, 1]
     for one in traces.values():
-        said, asked = one.completion, str(tokenizer.decode(one.completion.prompt_token_ids))
+        said, asked = one.completions[0], str(tokenizer.decode(one.completions[0].prompt_token_ids))
         assert asked.count("<|im_start|>user\n") == 1 and asked.endswith("<|im_start|>assistant\n")
         assert prompts[one.task_id].strip() in asked
         assert "<|im_" not in said.text
@@ -49,9 +49,11 @@ def test_a_real_chat_model_goes_through_a_whole_generation(tmp_path: Path) -> No
     policy = read_policy(tmp_path / "tiny" / "generation-0" / "policy")
     second = [one for one in traces.values() if one.generation == 1]
     assert {one.policy_id for one in second} == {policy.id} and policy.adapter
-    (example,) = make_examples(traces, {second[0].id: 1.0})
-    assert example.token_ids == second[0].completion.prompt_token_ids + second[0].completion.token_ids
+    (example,) = make_examples(second[:1], {second[0].id: 1.0})
+    assert example.token_ids == second[0].completions[0].prompt_token_ids + second[0].completions[0].token_ids
     here = load(policy, config.model, torch.float32)
-    scored = token_logprobs(here, [(one.completion.prompt_token_ids, one.completion.token_ids) for one in second], 4096)
+    scored = token_logprobs(
+        here, [(one.completions[0].prompt_token_ids, one.completions[0].token_ids) for one in second], 4096
+    )
     for one, values in zip(second, scored, strict=True):
-        assert one.completion.logprobs == pytest.approx(values.tolist(), abs=1e-3)
+        assert one.completions[0].logprobs == pytest.approx(values.tolist(), abs=1e-3)

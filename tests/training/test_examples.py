@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from helpers.support import config_with, trace
+from helpers.support import config_with, example_row, trace, whole_traces
 from iterdeploy.models.loading import base_policy, load, model_folder
 from iterdeploy.record.store import TraceStore
 from iterdeploy.training.batching import collate, length_buckets, length_buckets_in_order
@@ -22,18 +22,22 @@ def test_a_training_row_is_the_stored_prompt_ids_and_the_sampled_ids_and_nothing
     store = TraceStore(finished / "traces.sqlite", read_only=True)
     for generation in range(2):
         pool = json.loads((finished / f"generation-{generation}" / "curated.json").read_text())
-        rows = make_examples(store.by_ids(pool["weights"]), pool["weights"])
+        rows = make_examples(store.each(pool["weights"]), pool["weights"])
         assert [row.trace_id for row in rows] == list(pool["weights"])
         for row in rows:
-            said = store.by_ids([row.trace_id])[row.trace_id].completion
+            (said,) = next(store.each([row.trace_id])).completions
             assert row.token_ids == said.prompt_token_ids + said.token_ids
-            assert row.token_ids[row.loss_start :] == said.token_ids
+            assert row.token_ids[row.spans[0][0] :] == said.token_ids
             assert row.token_ids[-1] == 0, "the end mark is trained on"
     store.close()
 
 
 def test_the_loss_covers_the_sampled_ids_with_the_end_mark_and_nothing_of_prompt_or_padding() -> None:
-    rows = [Example("a", (7, 8, 9, 4, 0), 3), Example("b", (7, 0, 5, 6, 4, 3, 0), 2, 0.5), Example("c", (1, 1), 1)]
+    rows = [
+        Example("a", (7, 8, 9, 4, 0), ((3, 5),)),
+        Example("b", (7, 0, 5, 6, 4, 3, 0), ((2, 7),), 0.5),
+        Example("c", (1, 1), ((1, 2),)),
+    ]
     batch = collate(rows, pad_id=0)
     assert batch.ids.tolist() == [[7, 8, 9, 4, 0, 0, 0], [7, 0, 5, 6, 4, 3, 0], [1, 1, 0, 0, 0, 0, 0]]
     assert batch.attention.tolist() == [[1, 1, 1, 1, 1, 0, 0], [1] * 7, [1, 1, 0, 0, 0, 0, 0]]
@@ -55,7 +59,7 @@ def test_batches_hold_every_row_once_within_the_budget_and_cut_nothing(seed: int
 
 
 def test_validation_batches_hold_every_row_once() -> None:
-    rows = [Example(str(i), (1,) * (i % 30 + 2), 1) for i in range(100)] + [Example("long", (1,) * 900, 1)]
+    rows = [example_row(str(i), (1,) * (i % 30 + 2), 1) for i in range(100)] + [example_row("long", (1,) * 900, 1)]
     batches = length_buckets_in_order(rows, 200)
     assert sorted(row.trace_id for batch in batches for row in batch) == sorted(row.trace_id for row in rows)
     for batch in batches:
@@ -64,7 +68,7 @@ def test_validation_batches_hold_every_row_once() -> None:
 
 def test_the_validation_split_keeps_all_traces_of_one_prompt_on_one_side() -> None:
     traces = [trace(f"t{i}", index=k, prompt=(i, i + 1)) for i in range(100) for k in range(3)]
-    rows = make_examples({one.id: one for one in traces}, {one.id: 1.0 for one in traces})
+    rows = make_examples(traces, {one.id: 1.0 for one in traces})
     train, held = split_validation(rows, 0.1)
     assert sorted(row.trace_id for row in train + held) == sorted(row.trace_id for row in rows)
     assert 24 <= len(held) <= 33
@@ -74,11 +78,11 @@ def test_the_validation_split_keeps_all_traces_of_one_prompt_on_one_side() -> No
 
 
 def test_something_always_trains() -> None:
-    rows = [Example(str(i), (i + 1, 5, 0), 1) for i in range(2)]
+    rows = [example_row(str(i), (i + 1, 5, 0), 1) for i in range(2)]
     assert [len(side) for side in split_validation(rows[:1], 0.5)] == [1, 0]
     assert [len(side) for side in split_validation(rows, 0.9)] == [1, 1]
     assert [len(side) for side in split_validation(rows, 0.0)] == [2, 0]
-    same = [Example(str(i), (1, 5 + i, 0), 1) for i in range(5)]
+    same = [example_row(str(i), (1, 5 + i, 0), 1) for i in range(5)]
     assert [len(side) for side in split_validation(same, 0.4)] == [5, 0]
 
 
@@ -110,15 +114,15 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(finished: Path) -> None:
     config = config_with()
     here = load(base_policy(model_folder(config.model)), config.model, torch.float32)
     store = TraceStore(finished / "traces.sqlite", read_only=True)
-    traces = {one.id: one for one in store.traces(generation=0)}
+    traces = whole_traces(store, generation=0)
     store.close()
-    examples = make_examples(traces, dict.fromkeys(traces, 1.0))
+    examples = make_examples(traces, {one.id: 1.0 for one in traces})
     model: Any = here.model
     rows = [replace(row, weight=1 + i / 3) for i, row in enumerate(examples[:6])]
 
     def gradient(parts: list[list[Example]]) -> Any:
         model.zero_grad()
-        normaliser = float(sum(len(row.token_ids) - row.loss_start for row in rows))
+        normaliser = float(sum(row.loss_tokens for row in rows))
         for part in parts:
             batch = collate(part, here.pad_id)
             logits = model(input_ids=batch.ids, attention_mask=batch.attention, use_cache=False).logits

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from helpers.support import TINY, config_with
+from helpers.support import TINY, config_with, example_row, whole_traces
 from iterdeploy.cli.failures import explain
 from iterdeploy.config import TrainingConfig
 from iterdeploy.models.loading import base_policy, load, model_folder
 from iterdeploy.record.store import TraceStore
 from iterdeploy.training.examples import make_examples
 from iterdeploy.training.trainer import (
-    Pooled,
-    Trainer,
+    GradientTrainer,
     TrainingError,
+    TrainingExamples,
     read_policy,
     split_validation,
 )
@@ -32,19 +33,19 @@ BASE = base_policy(model_folder(CONFIG.model))
 def examples(finished: Path) -> list[Example]:
     """Examples of real traces of the finished run."""
     store = TraceStore(finished / "traces.sqlite", read_only=True)
-    traces = {one.id: one for one in store.traces(generation=0)}
+    traces = whole_traces(store, generation=0)
     store.close()
-    return make_examples(traces, dict.fromkeys(traces, 1.0))
+    return make_examples(traces, {one.id: 1.0 for one in traces})
 
 
-def trainer(**changes: Any) -> Trainer:
+def trainer(**changes: Any) -> GradientTrainer:
     settings = {**TINY["training"], "warmup_share": 0.0, "bf16": False, **changes}
-    return Trainer(TrainingConfig(**settings), CONFIG.model, 5)
+    return GradientTrainer(TrainingConfig(**settings), CONFIG.model, 5)
 
 
-def fit(one: Trainer, rows: Sequence[Example], out: Path, start: Policy = BASE, generation: int = 1) -> Policy:
+def fit(one: GradientTrainer, rows: Sequence[Example], out: Path, start: Policy = BASE, generation: int = 1) -> Policy:
     out.mkdir(parents=True)
-    one.fit(start, generation, Pooled(rows, "digest"), out, lambda done, total: None)
+    one.fit(start, generation, TrainingExamples(rows, "digest"), out, lambda done, total: None)
     return read_policy(out)
 
 
@@ -60,7 +61,7 @@ def losses(policy: Policy, rows: Sequence[Example]) -> list[float]:
         with torch.no_grad():
             table = model(input_ids=ids, use_cache=False).logits[0, :-1].log_softmax(-1)
         picked = table.gather(1, ids[0, 1:, None])[:, 0]
-        out.append(-float(picked[row.loss_start - 1 :].sum()))
+        out.append(-float(picked[row.spans[0][0] - 1 :].sum()))
     return out
 
 
@@ -93,7 +94,7 @@ def test_training_lowers_the_loss_and_the_saved_policy_has_it(
     before, after = losses(BASE, few), losses(policy, few)
     assert sum(after) < 0.9 * sum(before)
     told = report(tmp_path / "out")
-    tokens = sum(len(row.token_ids) - row.loss_start for row in few)
+    tokens = sum(row.loss_tokens for row in few)
     assert told["last_loss"] < told["first_loss"]
     assert told["examples"] == 6 and told["validation_examples"] == 0
     assert told["tokens"] == 4 * sum(len(row.token_ids) for row in few)
@@ -106,7 +107,7 @@ def test_one_step_s_loss_is_the_plain_mean_over_the_answer_s_tokens(examples: li
     rows = examples[:3]
     fit(trainer(validation_share=0.0, tokens_per_batch=10_000), rows, tmp_path / "out")
     told = report(tmp_path / "out")
-    tokens = sum(len(row.token_ids) - row.loss_start for row in rows)
+    tokens = sum(row.loss_tokens for row in rows)
     assert told["steps"] == 1
     assert told["first_loss"] == pytest.approx(sum(losses(BASE, rows)) / tokens, rel=1e-4)
 
@@ -118,7 +119,7 @@ def test_a_row_of_weight_0_teaches_nothing(examples: list[Example], tmp_path: Pa
 
 
 def test_a_long_example_stays_whole(examples: list[Example], tmp_path: Path) -> None:
-    long = Example("long", examples[0].token_ids * 40, 5)
+    long = example_row("long", examples[0].token_ids * 40, 5)
     assert len(long.token_ids) > 1500
     fit(trainer(validation_share=0.0, tokens_per_batch=64), [long, examples[1]], tmp_path / "out")
     assert report(tmp_path / "out")["tokens"] == len(long.token_ids) + len(examples[1].token_ids)
@@ -129,7 +130,7 @@ def test_the_validation_loss_is_reported_before_and_after_every_epoch(examples: 
     told = report(tmp_path / "out")
     train, held = split_validation(examples, 0.3)
     assert (told["examples"], told["validation_examples"]) == (len(train), len(held)) and held
-    tokens = sum(len(row.token_ids) - row.loss_start for row in held)
+    tokens = sum(row.loss_tokens for row in held)
     assert len(told["validation_loss"]) == 4
     assert told["validation_loss"][0] == pytest.approx(sum(losses(BASE, held)) / tokens, rel=1e-4)
     assert told["validation_loss"][-1] == pytest.approx(sum(losses(policy, held)) / tokens, rel=1e-4)
@@ -138,7 +139,7 @@ def test_the_validation_loss_is_reported_before_and_after_every_epoch(examples: 
 def test_the_same_seed_gives_the_same_weights(examples: list[Example], tmp_path: Path) -> None:
     def digest(name: str, seed: int) -> str:
         settings = TrainingConfig(**{**TINY["training"], "method": "lora", "epochs": 2})
-        fit(Trainer(settings, CONFIG.model, seed), examples[:8], tmp_path / name)
+        fit(GradientTrainer(settings, CONFIG.model, seed), examples[:8], tmp_path / name)
         return hashlib.sha256((tmp_path / name / "adapter_model.safetensors").read_bytes()).hexdigest()
 
     assert digest("a", 5) == digest("b", 5)
@@ -154,7 +155,7 @@ def test_a_second_generation_starts_where_it_is_told_to(
                   tokens_per_batch=10_000, lora_dropout=0.0)  # fmt: skip
     rows = examples[:10]
     _, held = split_validation(rows, 0.3)
-    tokens = sum(len(row.token_ids) - row.loss_start for row in held)
+    tokens = sum(row.loss_tokens for row in held)
 
     def loss(policy: Policy) -> float:
         return sum(losses(policy, held)) / tokens
@@ -175,7 +176,8 @@ def test_training_that_diverges_is_told_with_advice_and_leaves_no_policy(
     examples: list[Example], tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError) as caught:
-        fit(trainer(learning_rate=1e30, epochs=5, validation_share=0.0), examples[:4], tmp_path / "out")
+        rows = [replace(example, weight=math.inf) for example in examples[:4]]
+        fit(trainer(epochs=5, validation_share=0.0), rows, tmp_path / "out")
     told = explain(caught.value)
     assert told is not None and "training.learning_rate" in told
     assert not (tmp_path / "out" / "policy.json").exists()

@@ -22,7 +22,7 @@ from helpers.fitting import (
     weights,
 )
 from helpers.random_models import MODELS, OTHER_LOGITS, largest_tensor, random_model
-from helpers.support import write_config
+from helpers.support import example_row, write_config
 from iterdeploy.config import ConfigError
 from iterdeploy.config_file import load_config
 from iterdeploy.models.loading import load
@@ -33,10 +33,9 @@ from iterdeploy.training.batching import plan
 from iterdeploy.training.fit import add_gradient, fit
 from iterdeploy.training.forward import Forward
 from iterdeploy.training.objective import importance_ratios
-from iterdeploy.training.phase import Pooled
+from iterdeploy.training.phase import TrainingExamples
 from iterdeploy.training.ranks import Ranks
-from iterdeploy.training.trainer import Trainer, read_policy
-from iterdeploy.types import Example
+from iterdeploy.training.trainer import GradientTrainer, read_policy
 
 # The gradient
 
@@ -124,7 +123,7 @@ def test_activations_that_are_computed_again_give_the_same_gradient() -> None:
 
 def test_the_logits_of_a_long_row_never_exist_at_once() -> None:
     model = random_model("qwen3", vocab_size=40_000, max_position_embeddings=2048, tie_word_embeddings=True).float()
-    row = Example("long", tuple(DRAW.randrange(40_000) for _ in range(1500)), 100)
+    row = example_row("long", tuple(DRAW.randrange(40_000) for _ in range(1500)), 100)
     model.train()
     with largest_tensor() as seen:
         add_gradient(forward_of(model), [row], settings(), Ranks())
@@ -227,9 +226,9 @@ def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_weights(name: 
     killed_after(5, how, path)  # in the third epoch now, as it went on after the second step
     assert (path / "unfinished-policy" / "checkpoint-7").is_dir()
     seen: list[int] = []
-    patched = Trainer(settings(**how, checkpoint_minutes=0.0), CONFIG.model, 5)
+    patched = GradientTrainer(settings(**how, checkpoint_minutes=0.0), CONFIG.model, 5)
     done = Stage(path).folder("policy", lambda out: patched.fit(
-        BASE, 1, Pooled(ROWS, "digest"), out, lambda done, total: seen.append(done)))  # fmt: skip
+        BASE, 1, TrainingExamples(ROWS, "digest"), out, lambda done, total: seen.append(done)))  # fmt: skip
     assert len(seen) == 1 + 9 - 7, "only what was owed was trained"
     assert_same_weights(done, expected)
     assert {p.name for p in done.iterdir()} == {p.name for p in expected.iterdir()}

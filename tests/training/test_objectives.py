@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 
-from helpers.support import TINY, config_with, iterdeploy, write_config
+from helpers.support import TINY, config_with, iterdeploy, weighed, whole_traces, write_config
 from iterdeploy.config import ConfigError, TrainingConfig
 from iterdeploy.config_file import load_config
-from iterdeploy.curation.policies import Kept, rewarded
+from iterdeploy.curation.policies import rewarded
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.record.store import TraceStore
+from iterdeploy.steps.components import assemble
 from iterdeploy.training.examples import make_examples
 from iterdeploy.training.objective import effective_sample_size, importance_ratios
-from iterdeploy.training.trainer import Pooled, Trainer, TrainingError
+from iterdeploy.training.trainer import GradientTrainer, TrainingError, TrainingExamples
 from iterdeploy.types import Example, Trace
 
 CONFIG = config_with()
@@ -28,13 +29,14 @@ BASE = base_policy(model_folder(CONFIG.model))
 def traces(finished: Path) -> list[Trace]:
     """What the base model wrote in the finished run: on-policy for a training that starts from the base model."""
     store = TraceStore(finished / "traces.sqlite", read_only=True)
-    found = list(store.traces(generation=0))
+    found = whole_traces(store, generation=0)
     store.close()
     return found
 
 
 def examples_of(traces: Sequence[Trace], weights: dict[str, float]) -> list[Example]:
-    return make_examples({one.id: one for one in traces}, weights)
+    known = {one.id: one for one in traces}
+    return make_examples([known[trace_id] for trace_id in weights], weights)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +48,8 @@ def fit(rows: Sequence[Example], out: Path, **changes: Any) -> dict[str, Any]:
     """What training from the base model on the rows reports."""
     settings = {**TINY["training"], "bf16": False, "validation_share": 0.0, **changes}
     out.mkdir()
-    trainer = Trainer(TrainingConfig(**settings), CONFIG.model, 5)
-    trainer.fit(BASE, 1, Pooled(rows, "digest"), out, lambda done, total: None)
+    trainer = GradientTrainer(TrainingConfig(**settings), CONFIG.model, 5)
+    trainer.fit(BASE, 1, TrainingExamples(rows, "digest"), out, lambda done, total: None)
     report: dict[str, Any] = json.loads((out / "training.json").read_text())
     return report
 
@@ -75,7 +77,7 @@ def test_the_effective_sample_size_is_between_one_and_all() -> None:
 def test_reinforce_without_a_baseline_is_sft_on_the_valid_traces(traces: list[Trace], tmp_path: Path) -> None:
     valid = [one for one in traces if one.valid]
     assert 0 < len(valid) < len(traces)
-    kept = {one.trace.id: one.weight for one in rewarded("none", [Kept(one) for one in traces])}
+    kept = {one.trace.id: one.weight for one in rewarded("none", weighed(traces))}
     fit(examples_of(traces, kept), tmp_path / "reinforce", objective="reinforce", baseline="none")
     fit(examples_of(traces, {one.id: 1.0 for one in valid}), tmp_path / "sft")
     first, second = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("reinforce", "sft"))
@@ -125,9 +127,9 @@ def test_without_recorded_probabilities_there_is_no_importance_weighting(
 
 def test_the_examples_carry_the_probability_with_which_they_were_sampled(traces: list[Trace]) -> None:
     (row,) = examples_of(traces, {traces[0].id: 1.0})
-    assert row.behaviour_logprob == pytest.approx(sum(traces[0].completion.logprobs or ()))
-    silent = replace(traces[0], completion=replace(traces[0].completion, logprobs=None))
-    assert make_examples({"x": silent}, {"x": 1.0})[0].behaviour_logprob is None
+    assert row.behaviour_logprob == pytest.approx(sum(traces[0].completions[0].logprobs or ()))
+    silent = replace(traces[0], completions=(replace(traces[0].completions[0], logprobs=None),))
+    assert make_examples([silent], {silent.id: 1.0})[0].behaviour_logprob is None
 
 
 @pytest.mark.slow
@@ -164,4 +166,4 @@ def test_an_objective_that_cannot_work_is_refused_before_anything_starts(
     tmp_path: Path, changes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ConfigError, match=words):
-        load_config(write_config(tmp_path, changes))
+        assemble(load_config(write_config(tmp_path, changes)))

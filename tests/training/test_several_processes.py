@@ -26,9 +26,9 @@ from iterdeploy.config import ConfigError
 from iterdeploy.training import forward as forward_module
 from iterdeploy.training import trainer as trainer_module
 from iterdeploy.training.fit import fit
-from iterdeploy.training.phase import Pooled
+from iterdeploy.training.phase import TrainingExamples
 from iterdeploy.training.ranks import Ranks
-from iterdeploy.training.trainer import Trainer, TrainingError
+from iterdeploy.training.trainer import GradientTrainer, TrainingError
 
 # Who takes what
 
@@ -49,9 +49,9 @@ def test_every_row_goes_to_one_process_and_all_have_as_many_passes(world: int, t
 
 def test_a_run_that_lacks_accelerate_is_told_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer_module, "find_spec", lambda name: None)
-    Trainer(settings(), CONFIG.model, 5)
+    GradientTrainer(settings(), CONFIG.model, 5)
     with pytest.raises(ConfigError, match="pip install accelerate"):
-        Trainer(settings(processes=2), CONFIG.model, 5)
+        GradientTrainer(settings(processes=2), CONFIG.model, 5)
 
 
 # The same training
@@ -134,7 +134,7 @@ def processes_with(path: Path) -> list[str]:
 @pytest.mark.slow
 def test_what_stops_a_worker_is_told_as_if_it_were_here(tmp_path: Path) -> None:
     rows = [replace(ROWS[0], behaviour_logprob=None), *ROWS[1:]]
-    trainer = Trainer(settings(processes=2, objective="iw_sft", validation_share=0.0), CONFIG.model, 5)
+    trainer = GradientTrainer(settings(processes=2, objective="iw_sft", validation_share=0.0), CONFIG.model, 5)
     with pytest.raises(TrainingError, match="1 of 10 have none"):
-        trainer.fit(BASE, 1, Pooled(rows, "digest"), tmp_path, quiet)
+        trainer.fit(BASE, 1, TrainingExamples(rows, "digest"), tmp_path, quiet)
     assert not processes_with(tmp_path)

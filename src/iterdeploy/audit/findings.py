@@ -7,14 +7,13 @@ rewarded direction: its p-value is the larger of the two (an intersection-union 
 all features that nobody asked for. Drifts are a third family.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from iterdeploy.audit.records import CONFIDENCE, Change, Coefficient, Contrast, Finding, Reward, Rewarded
 from iterdeploy.audit.words import alone, effect_on_share, more_of, points, ratio, statement
+from iterdeploy.curation.named import find_policy
 
-BREVITY = ("plan_length", "reasoning_tokens", "answer_tokens")
 CHANCE = 1 - CONFIDENCE
 
 
@@ -24,15 +23,9 @@ def asked_for(policies: Sequence[str]) -> dict[str, int]:
     >>> asked_for(["valid", "prefer(detour, 2)"])
     {'detour': 1}
     """
-    asked: dict[str, int] = {}
-    for policy in policies:
-        if preferred := re.match(r"\s*prefer\s*\(\s*(\w+)\s*,([^)]*)\)", policy):
-            strength = float(preferred[2])
-            if strength:
-                asked[preferred[1]] = 1 if strength > 0 else -1
-        elif re.match(r"\s*(best_per_task|at_most)\b", policy):
-            asked.update(dict.fromkeys(BREVITY, -1))
-    return asked
+    known = [find_policy(policy) for policy in policies if ":" not in policy]  # auditing runs nobody else's code
+    wanted = {feature: much for policy in known for feature, much in policy.asks_for.items() if much}
+    return {feature: 1 if much > 0 else -1 for feature, much in wanted.items()}
 
 
 def holm(values: Sequence[float]) -> list[float]:

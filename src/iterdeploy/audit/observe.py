@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from iterdeploy.config import UserError
 from iterdeploy.curation.features import Feature
+from iterdeploy.planning.plans import plan_of
 from iterdeploy.types import Split, Status, Trace
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ def observe(traces: Iterable[Trace], features: Mapping[str, Feature]) -> Observa
         valid.append(trace.valid)
         if trace.valid:
             rows.append([_value(name, feature, trace) for name, feature in features.items()])
-            steps = Counter(step[0] for step in trace.verdict.plan)
-            shares.append({name: 100 * count / trace.plan_length for name, count in steps.items()})
+            steps = Counter(step[0] for step in plan_of(trace.verdict))
+            shares.append({name: 100 * count / steps.total() for name, count in steps.items()})
     plans_with = Counter(name for plan in shares for name in plan)
     actions = sorted(name for name, plans in plans_with.items() if plans >= RAREST_ACTION * len(shares))
     names = (*features, *(ACTION + name for name in actions))
@@ -93,7 +94,7 @@ def observe(traces: Iterable[Trace], features: Mapping[str, Feature]) -> Observa
 
 def text(trace: Trace) -> str:
     """What the answer says."""
-    return trace.completion.text
+    return trace.text
 
 
 def keep_matrix(seen: Observations, pools: Sequence[Collection[str]]) -> "NDArray[np.bool_]":

@@ -37,17 +37,18 @@ def _run_seeds(config: RunConfig, runs_dir: Path, name: str, count: int) -> int:
 
 def go_on(config: RunConfig, path: Path) -> int:
     from iterdeploy.console.progress import Display
-    from iterdeploy.loop import run as run_loop
+    from iterdeploy.loop import run_loop
     from iterdeploy.models.loading import code_files, tokenizer_digest
     from iterdeploy.redaction import command_without_keys
     from iterdeploy.report import write_report
     from iterdeploy.report.facts.verdict import outcome
-    from iterdeploy.steps.parts import assemble
+    from iterdeploy.steps.components import assemble
+    from iterdeploy.steps.run import Run
     from iterdeploy.steps.stops import Stopped
 
     quiet()
-    parts = assemble(config)
-    folder = Path(parts.base.base_model)
+    components = assemble(config)
+    folder = Path(components.base.base_model)
     code = code_files(folder) if config.model.trust_remote_code else None
     if code is not None:
         names = ", ".join(code) or "there is none"
@@ -56,14 +57,14 @@ def go_on(config: RunConfig, path: Path) -> int:
     stopped: Stopped | None = None
     try:
         try:
-            run_loop(run_dir, parts, Display())
+            run_loop(Run(run_dir, components, Display()))
         except Stopped as stop:
             stopped = stop
             run_dir.stop(stop.state, str(stop), {"counts": stop.counts})
         if run_dir.metrics():
             print(write_report(run_dir))
             print(outcome(run_dir.metrics()).sentence)
-        run_dir.store.add_seconds(parts.clock.take())
+        run_dir.store.add_seconds(components.clock.take())
     finally:
         run_dir.close()
     if stopped is None:

@@ -4,15 +4,17 @@ Curation can favour one (`prefer`), and the audit asks which ones were favoured.
 text, its plan, its tokens. Your own are functions of the same form, in a file of yours:
 
     def says_however(trace):
-        return float("however" in trace.completion.text.lower())
+        return float("however" in trace.text.lower())
 """
 
 import inspect
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
+from itertools import pairwise
 from pathlib import Path
 
+from iterdeploy import registry
 from iterdeploy.config import ConfigError
+from iterdeploy.planning.plans import plan_of
 from iterdeploy.types import Trace
 
 Feature = Callable[[Trace], float]
@@ -20,17 +22,17 @@ Feature = Callable[[Trace], float]
 
 def plan_length(trace: Trace) -> float:
     """Steps of the plan."""
-    return float(trace.plan_length)
+    return trace.verdict.facts.get("plan_length", 0.0)
 
 
 def reasoning_tokens(trace: Trace) -> float:
     """Tokens before and including the end of the reasoning."""
-    return float(trace.completion.reasoning_tokens)
+    return float(trace.totals.reasoning_tokens)
 
 
 def answer_tokens(trace: Trace) -> float:
     """All sampled tokens."""
-    return float(len(trace.completion.token_ids))
+    return float(trace.totals.tokens)
 
 
 def detour(trace: Trace) -> float:
@@ -38,13 +40,13 @@ def detour(trace: Trace) -> float:
 
     In Blocksworld it is harmless: a block is picked up and put back, and the plan stays valid but is two steps longer.
     """
-    plan = trace.verdict.plan
-    return float(any(first[1:] == second[1:] for first, second in zip(plan, plan[1:], strict=False)))
+    plan = plan_of(trace.verdict)
+    return float(any(first[1:] == second[1:] for first, second in pairwise(plan)))
 
 
 def strict_form(trace: Trace) -> float:
     """1 if the answer had exactly the required form."""
-    return float(trace.verdict.strict)
+    return trace.verdict.facts.get("strict", 0.0)
 
 
 FEATURES: dict[str, Feature] = {
@@ -63,13 +65,7 @@ def load_features(path: Path) -> dict[str, Feature]:
     """
     if path.suffix != ".py" or not path.is_file():
         raise ConfigError(f"--features: {path} is not a Python file (its name must end in .py)")
-    spec = spec_from_file_location(f"features_of_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise ConfigError(f"--features: {path} cannot be loaded: {type(error).__name__}: {error}") from error
+    module = registry.file_module(path, "--features")
     found: dict[str, Feature] = {
         name: value
         for name, value in vars(module).items()

@@ -2,88 +2,91 @@
 
 A curation policy is a function from weighted traces to weighted traces; a run composes several, in the order that the
 configuration names them. The paper's curation (arXiv 2512.24940) is `valid` and then `best_per_task`: of all valid
-traces of all generations so far, the one with the shortest plan for each task, ties broken by the fewest reasoning
-tokens. It stands for users who publish only what worked. Users who are mistaken (`noisy`) or who like something for its
-own sake (`prefer`) are policies, too.
+traces of all generations so far, the best for each task, which in planning is the one with the shortest plan, ties
+broken by the fewest reasoning tokens. It stands for users who publish only what worked. Users who are mistaken
+(`noisy`) or who like something for its own sake (`prefer`) are policies as well.
 
-Weights are 1 unless the objective is REINFORCE: then they are rewards less a baseline (`rewarded`).
-
-A new policy is a function and one line in `POLICIES`, or in `POLICY_MAKERS` if it has arguments.
+Your own is such a function, named as "file.py:function" or "package.module:function"; with arguments, as in
+"file.py:maker(3)", it is a function that makes one. What a policy asks for may be said in attributes, for the audit and
+the dry run: `asks_for`, a mapping from features to whether more (positive) or less (negative) of them is wanted, and
+`per_task`, the largest number of a task's traces that it keeps.
 """
 
 import math
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
-from iterdeploy.config import ConfigError
-from iterdeploy.curation.features import FEATURES
-from iterdeploy.types import Status, Trace, content_hash
+from iterdeploy.curation.features import Feature
+from iterdeploy.types import Status, Trace, Verdict, WeightedTrace, content_hash
+
+Keep = Callable[[Sequence[WeightedTrace]], Sequence[WeightedTrace]]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A trace that survives curation, with its weight in the loss."""
+class CurationPolicy:
+    """A function over weighted traces, with what it is known to ask for."""
 
-    trace: Trace
-    weight: float = 1.0
+    name: str
+    keep: Keep
+    asks_for: Mapping[str, float] = field(default_factory=dict)
+    """Feature -> how much more (positive) or less (negative) of it is wanted, by intention."""
+    per_task: int | None = None
+    """The largest number of a task's traces that it keeps; None: there is none."""
+    generations: int | None = None
+    """How many of the latest generations it looks at; None: all of them."""
+    valid_only: bool = False
+
+    def __call__(self, traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:
+        return list(self.keep(traces))
 
 
-CurationPolicy = Callable[[Sequence[Kept]], list[Kept]]
-
-
-def valid(traces: Sequence[Kept]) -> list[Kept]:
+def valid(traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:
     """Only valid traces."""
-    return [kept for kept in traces if kept.trace.valid]
+    return [weighted for weighted in traces if weighted.trace.valid]
 
 
-def everything(traces: Sequence[Kept]) -> list[Kept]:
+def everything(traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:
     """All traces, valid or not: the ablation. Those that the validator failed on (ERROR) stay out."""
-    return [kept for kept in traces if kept.trace.verdict.status is not Status.ERROR]
+    return [weighted for weighted in traces if weighted.trace.verdict.status is not Status.ERROR]
 
 
-def newest_generation(traces: Sequence[Kept]) -> list[Kept]:
+def newest_generation(traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:
     """Only the traces of the latest generation among them: no memory."""
-    newest = max((kept.trace.generation for kept in traces), default=0)
-    return [kept for kept in traces if kept.trace.generation == newest]
+    newest = max((weighted.trace.generation for weighted in traces), default=0)
+    return [weighted for weighted in traces if weighted.trace.generation == newest]
 
 
-def at_most(count: float, traces: Sequence[Kept]) -> list[Kept]:
+def at_most(count: int, traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:
     """The best `count` traces of each task."""
-    by_task: dict[str, list[Kept]] = defaultdict(list)
-    for kept in traces:
-        by_task[kept.trace.task_id].append(kept)
-    return [kept for group in by_task.values() for kept in sorted(group, key=preference)[: int(count)]]
+    by_task: dict[str, list[WeightedTrace]] = defaultdict(list)
+    for weighted in traces:
+        by_task[weighted.trace.task_id].append(weighted)
+    return [weighted for group in by_task.values() for weighted in sorted(group, key=preference)[:count]]
 
 
-best_per_task: CurationPolicy = partial(at_most, 1)
-
-
-def sample(fraction: float, traces: Sequence[Kept]) -> list[Kept]:
+def sample(fraction: float, traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:
     """A random `fraction`."""
-    return [kept for kept in traces if _chance("sample", kept.trace) < fraction]
+    return [weighted for weighted in traces if _chance("sample", weighted.trace) < fraction]
 
 
-def noisy(rate: float, traces: Sequence[Kept]) -> list[Kept]:
+def noisy(rate: float, traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:
     """All valid traces, and of the others a random share of `rate`: users who take a wrong answer for a right one."""
-    return [kept for kept in traces if kept.trace.valid or _chance("noisy", kept.trace) < rate]
+    return [weighted for weighted in traces if weighted.trace.valid or _chance("noisy", weighted.trace) < rate]
 
 
-def prefer(feature: str, strength: float, traces: Sequence[Kept]) -> list[Kept]:
+def prefer(name: str, value: Feature, strength: float, traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:
     """Each trace is published at random, with odds of exp(strength * (feature - 1/2)): users with a taste of their own.
 
     With a marker of 0 or 1 and a strength of 3, 82% of the traces that have it are published and 18% of the others. So
     `strength` is the log-odds that the audit has to find.
     """
-    value = FEATURES[feature]
 
     def published(trace: Trace) -> bool:
-        return _chance(f"prefer {feature}", trace) < _logistic(strength * (value(trace) - 0.5))
+        return _chance(f"prefer {name}", trace) < _logistic(strength * (value(trace) - 0.5))
 
-    return [kept for kept in traces if published(kept.trace)]
+    return [weighted for weighted in traces if published(weighted.trace)]
 
 
 def _logistic(log_odds: float) -> float:
@@ -95,90 +98,44 @@ def _chance(purpose: str, trace: Trace) -> float:
     return int(content_hash(purpose, trace.id), 16) / 2**64
 
 
-def preference(kept: Kept) -> tuple[float, ...]:
-    """Smaller is better: shortest plan, then fewest reasoning tokens, then the earlier one; invalid ones come last."""
-    trace = kept.trace
-    length = trace.plan_length if trace.valid else math.inf
-    return (length, trace.completion.reasoning_tokens, trace.generation, trace.sample_index)
+def preference(weighted: WeightedTrace) -> tuple[float, ...]:
+    """Smaller is better: valid, then the task set's order, then the earlier one."""
+    trace = weighted.trace
+    return (not trace.valid, *weighted.rank, trace.generation, trace.sample_index)
 
 
-POLICIES: dict[str, CurationPolicy] = {
-    "valid": valid,
-    "all": everything,
-    "best_per_task": best_per_task,
-    "newest_generation": newest_generation,
-}
+def weigh(traces: Iterable[Trace], order: Callable[[Verdict], tuple[float, ...]]) -> list[WeightedTrace]:
+    """The traces, all of weight 1, with their rank: the task set's `order` of valid answers, then the fewest reasoning
+    tokens."""
+    return [
+        WeightedTrace(trace, rank=(*(order(trace.verdict) if trace.valid else ()), trace.totals.reasoning_tokens))
+        for trace in traces
+    ]
 
 
-def _number(text: str, low: float, high: float) -> float:
-    value = float(text)
-    if not low <= value <= high:
-        raise ValueError
-    return value
+def compose(policies: Sequence[CurationPolicy]) -> Keep:
+    """The policies, one after the other; what they keep in the order of the traces' keys."""
 
-
-def _known_feature(name: str) -> str:
-    if name not in FEATURES:
-        raise ValueError
-    return name
-
-
-POLICY_MAKERS: dict[str, Callable[..., CurationPolicy]] = {
-    "at_most": lambda count: partial(at_most, _number(str(int(count)), 1, 1_000_000)),
-    "sample": lambda fraction: partial(sample, _number(fraction, 0, 1)),
-    "noisy": lambda rate: partial(noisy, _number(rate, 0, 1)),
-    "prefer": lambda feature, strength: partial(prefer, _known_feature(feature), _number(strength, -100, 100)),
-}
-"""Name -> function from the arguments, as text, to the policy; TypeError or ValueError if they do not fit."""
-
-_FORMS = (
-    "at_most(k) with k = 1, 2, ...",
-    "sample(fraction) and noisy(rate) with a number from 0 to 1",
-    f"prefer(feature, strength) with a feature of {', '.join(FEATURES)}",
-)
-
-
-def parse_policy(text: str) -> CurationPolicy:
-    """The policy that a configuration names, such as "valid", "at_most(2)" or "prefer(detour, 3)"."""
-    match = re.fullmatch(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*", text)
-    name, arguments = (match[1], match[2]) if match else (text, None)
-    if name in POLICIES and arguments is None:
-        return POLICIES[name]
-    if name in POLICY_MAKERS and arguments is not None:
-        try:
-            return POLICY_MAKERS[name](*(argument.strip() for argument in arguments.split(",")))
-        except (TypeError, ValueError):
-            pass
-    known = ", ".join([*POLICIES, *_FORMS])
-    raise ConfigError(f"curation.policies: {text!r} is not a curation policy; there are {known}")
-
-
-def compose(names: Sequence[str]) -> CurationPolicy:
-    """The named policies, one after the other."""
-    if not names:
-        raise ConfigError('curation.policies: name at least one policy, for example ["all"]')
-    policies = [parse_policy(name) for name in names]
-
-    def composed(traces: Sequence[Kept]) -> list[Kept]:
+    def composed(traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:
         kept = list(traces)
         for policy in policies:
             kept = policy(kept)
-        return sorted(kept, key=lambda one: one.trace.key)
+        return sorted(kept, key=lambda weighted: weighted.trace.key)
 
     return composed
 
 
-def rewarded(baseline: str, traces: Sequence[Kept]) -> list[Kept]:
+def rewarded(baseline: str, traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:
     """REINFORCE's weights: the reward, 1 for a valid trace and 0 for any other, less a baseline.
 
     Traces whose weight is 0 have no gradient and are dropped.
     """
-    rewards = [float(kept.trace.valid) for kept in traces]
-    groups = [(kept.trace.task_id, kept.trace.generation) for kept in traces]
+    rewards = [float(weighted.trace.valid) for weighted in traces]
+    groups = [(weighted.trace.task_id, weighted.trace.generation) for weighted in traces]
     weights = [
         reward - expected for reward, expected in zip(rewards, BASELINES[baseline](rewards, groups), strict=True)
     ]
-    return [replace(kept, weight=weight) for kept, weight in zip(traces, weights, strict=True) if weight]
+    return [replace(weighted, weight=weight) for weighted, weight in zip(traces, weights, strict=True) if weight]
 
 
 def _mean(rewards: Sequence[float], groups: Sequence[tuple[str, int]]) -> list[float]:
@@ -207,7 +164,7 @@ BASELINES: dict[str, Callable[[Sequence[float], Sequence[tuple[str, int]]], list
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class TrainingPool:
     """What trains the next generation: trace ids with weights, in a fixed order."""
 
     weights: Mapping[str, float]
@@ -218,9 +175,9 @@ class Pool:
     """Content hash of ids and weights."""
 
 
-def make_pool(policy: CurationPolicy, traces: Sequence[Trace]) -> Pool:
-    """The pool of the traces that the policy keeps. What the validator failed on (ERROR) never enters one."""
-    kept = policy([Kept(trace) for trace in traces if trace.verdict.status is not Status.ERROR])
-    weights = {one.trace.id: one.weight for one in kept}
-    origins = Counter(one.trace.generation for one in kept)
-    return Pool(weights, {str(g): origins[g] for g in sorted(origins)}, content_hash(weights))
+def make_pool(keep: Keep, traces: Sequence[WeightedTrace]) -> TrainingPool:
+    """The pool of the traces that the policies keep. What the validator failed on (ERROR) never enters one."""
+    kept = keep([weighted for weighted in traces if weighted.trace.verdict.status is not Status.ERROR])
+    weights = {weighted.trace.id: weighted.weight for weighted in kept}
+    origins = Counter(weighted.trace.generation for weighted in kept)
+    return TrainingPool(weights, {str(g): origins[g] for g in sorted(origins)}, content_hash(weights))

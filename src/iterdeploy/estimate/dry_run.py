@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.curation.named import find_policies
 from iterdeploy.estimate.arithmetic import (
     BANDWIDTH_SHARE,
     COMPUTE_SHARE,
@@ -68,10 +69,11 @@ class Plan:
     def trained_tokens(self, generation: int) -> float:
         """At most, all epochs together: as if every answer that could be in the pool were."""
         config, training = self.config, self.config.training
-        remembered = 1 if "newest_generation" in config.curation.policies else generation
+        policies = find_policies(config.curation.policies)
+        remembered = min([generation, *(policy.generations for policy in policies if policy.generations)])
         pool = len(self.deployed) * config.sampling.samples * remembered
-        if "best_per_task" in config.curation.policies:
-            pool = len(self.deployed) * (remembered if config.tasks.fresh else 1)
+        for kept in (policy.per_task for policy in policies if policy.per_task):
+            pool = min(pool, len(self.deployed) * (remembered if config.tasks.fresh else 1) * kept)
         each = self.prompt + self.answer
         if training.steps:
             return training.steps * (training.rows_per_batch * each or max(training.tokens_per_batch, each))
@@ -101,7 +103,7 @@ def dry_run(config: RunConfig, arguments: argparse.Namespace) -> int:
 def _plan(config: RunConfig, answer: int) -> Plan:
     """ConfigError for what cannot work anywhere, or on this machine although the model is here."""
     from iterdeploy.models.loading import embedded_models
-    from iterdeploy.steps.parts import assemble, prompt_lengths
+    from iterdeploy.steps.components import assemble, prompt_lengths
 
     folder = embedded_models().get(config.model.name, Path(config.model.name))
     hub = known_as(config.model.name)
@@ -115,11 +117,10 @@ def _plan(config: RunConfig, answer: int) -> Plan:
 
 
 def _plan_without_model(config: RunConfig, shape: Shape, answer: int) -> Plan:
-    from iterdeploy.curation.policies import compose
     from iterdeploy.models.loading import model_folder
     from iterdeploy.planning.judge import BUILT_IN, Judge
     from iterdeploy.samplers import check_sampler
-    from iterdeploy.tasksets import task_set
+    from iterdeploy.tasks import task_set
     from iterdeploy.tracking import check_tracking
 
     lacking = []
@@ -134,7 +135,7 @@ def _plan_without_model(config: RunConfig, shape: Shape, answer: int) -> Plan:
             check()
         except ConfigError as error:
             lacking.append(str(error))
-    compose(config.curation.policies)
+    find_policies(config.curation.policies)
     tasks = task_set(config.model_copy(update={"validation": BUILT_IN}))
     deployed, held_out = tasks.deployed(0), tasks.held_out
     lengths = [math.ceil(len(task.prompt) / CHARACTERS_PER_TOKEN) for task in [*deployed, *held_out]]

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from iterdeploy.planning.plans import plan_of
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.types import Task, Trace
 
@@ -12,17 +13,21 @@ Row = dict[str, Any]
 
 COLUMNS: Columns = {
     "id": ("string", "content hash of the trace"),
-    "task_id": ("string", "content hash of the task; `tasks` has it, too"),
-    "domain": ("string", "planning domain"),
+    "task_id": ("string", "content hash of the task, as in `tasks`"),
+    "domain": ("string", "the task's domain"),
     "size": ("int64", "in the domain's own unit: blocks, cars, ..."),
     "split": ("string", "`deployed` tasks may train, `held_out` tasks only measure"),
     "generation": ("int64", "of the policy that answered; 0 is the base model"),
     "sample_index": ("int64", "from 0; (task_id, generation, sample_index) is unique"),
     "policy_id": ("string", "content hash of the policy that answered"),
     "status": ("string", "valid, invalid, unparseable, truncated, or error (the validator failed)"),
-    "reason": ("string", "the verdict in words; empty for a valid plan"),
+    "reason": ("string", "the verdict in words; empty for a valid answer"),
     "failed_step": ("int64", "the first step that cannot be done, from 1; null if there is none"),
-    "plan": ("list<string>", "the steps read in the answer, such as (pickup b1)"),
+    "reward": ("double", "how good the answer is, in the task set's own measure; 1 and 0 unless it says more"),
+    "answer": ("string", "JSON: what was read in the answer"),
+    "facts": ("string", "JSON: numbers that the task set's validator gave, by name"),
+    "calls": ("int64", "calls of the model that made the answer; what follows is of the last one"),
+    "plan": ("list<string>", "in planning: the steps read in the answer, such as (pickup b1)"),
     "cost": ("double", "of a valid plan; without action costs its number of steps"),
     "strict": ("bool", "the answer had exactly the required form"),
     "validator": ("string", "who judged"),
@@ -46,7 +51,7 @@ IN_TOKENS = ("prompt_token_ids", "token_ids", "logprobs")
 
 TASK_COLUMNS: Columns = {
     "id": ("string", "content hash of the task"),
-    "domain": ("string", "planning domain"),
+    "domain": ("string", "the task's domain"),
     "size": ("int64", "in the domain's own unit"),
     "split": ("string", "deployed or held_out"),
     "prompt": ("string", "the task as text"),
@@ -56,7 +61,7 @@ TASK_COLUMNS: Columns = {
 
 def trace_row(trace: Trace, prompt: str, trained: list[int]) -> Row:
     """`prompt`: of its task. `trained`: generations whose training pool held it."""
-    said, verdict, sampling = trace.completion, trace.verdict, trace.sampling
+    said, verdict, sampling, facts = trace.completions[-1], trace.verdict, trace.sampling, trace.verdict.facts
     return {
         "id": trace.id,
         "task_id": trace.task_id,
@@ -68,19 +73,23 @@ def trace_row(trace: Trace, prompt: str, trained: list[int]) -> Row:
         "policy_id": trace.policy_id,
         "status": verdict.status.value,
         "reason": verdict.reason,
-        "failed_step": verdict.failed_step,
-        "plan": [f"({' '.join(step)})" for step in verdict.plan],
-        "cost": None if verdict.cost is None else float(verdict.cost),
-        "strict": verdict.strict,
+        "failed_step": int(facts["failed_step"]) if "failed_step" in facts else None,
+        "reward": verdict.reward,
+        "answer": json.dumps(verdict.answer),
+        "facts": json.dumps(dict(facts)),
+        "calls": trace.totals.calls,
+        "plan": [f"({' '.join(step)})" for step in plan_of(verdict)],
+        "cost": facts.get("cost"),
+        "strict": bool(facts.get("strict")),
         "validator": verdict.validator,
         "prompt": prompt,
         "text": said.text,
         "prompt_token_ids": list(said.prompt_token_ids),
         "token_ids": list(said.token_ids),
         "logprobs": None if said.logprobs is None else list(said.logprobs),
-        "tokens": len(said.token_ids),
+        "tokens": trace.totals.tokens,
         "finish_reason": said.finish_reason,
-        "reasoning_tokens": said.reasoning_tokens,
+        "reasoning_tokens": trace.totals.reasoning_tokens,
         "temperature": sampling.temperature,
         "max_new_tokens": sampling.max_new_tokens,
         "dtype": sampling.dtype,

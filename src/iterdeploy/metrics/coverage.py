@@ -15,22 +15,17 @@ from typing import Any
 from iterdeploy.metrics.records import Coverage, Interval, Metrics
 from iterdeploy.types import Split, Status, Trace
 
-NO_REFERENCES: Mapping[str, float] = {}
 
-
-def measure(traces: Iterable[Trace], references: Mapping[str, float] = NO_REFERENCES) -> Metrics:
-    """The metrics of one generation from all of its traces, of which there must be some.
-
-    `references`: task id -> cost of a reference plan.
-    """
+def coverage_of_splits(traces: Iterable[Trace]) -> Metrics:
+    """The metrics of one generation from all of its traces, of which there must be some."""
     by_split: dict[Split, list[Trace]] = defaultdict(list)
     for trace in traces:
         by_split[trace.split].append(trace)
     everything = [trace for group in by_split.values() for trace in group]
     return Metrics(
         generation=everything[0].generation,
-        deployed=_coverage(by_split[Split.DEPLOYED], references),
-        held_out=_coverage(by_split[Split.HELD_OUT], references),
+        deployed=_coverage(by_split[Split.DEPLOYED]),
+        held_out=_coverage(by_split[Split.HELD_OUT]),
         verdicts=count_verdicts(everything),
     )
 
@@ -41,7 +36,7 @@ def count_verdicts(traces: Iterable[Trace]) -> dict[str, int]:
     return {status.value: counts[status] for status in Status}
 
 
-def _coverage(traces: Sequence[Trace], references: Mapping[str, float]) -> Coverage | None:
+def _coverage(traces: Sequence[Trace]) -> Coverage | None:
     if not traces:
         return None
     outcomes: dict[str, list[bool]] = defaultdict(list)
@@ -54,8 +49,8 @@ def _coverage(traces: Sequence[Trace], references: Mapping[str, float]) -> Cover
     by_size: dict[int, list[float]] = defaultdict(list)
     for task, rate in rates.items():
         by_size[sizes[task]].append(rate)
-    lengths = [trace.plan_length for trace in traces if trace.valid]
-    readings = Counter(_reading(trace) for trace in traces)
+    lengths = [int(length) for length in _facts("plan_length", traces)]
+    readings = Counter(map(_reading, traces))
     read = readings["strict"] + readings["lenient"]
     return Coverage(
         tasks=len(rates),
@@ -64,7 +59,7 @@ def _coverage(traces: Sequence[Trace], references: Mapping[str, float]) -> Cover
         interval=mean_interval(list(rates.values()), len(traces)),
         mean_plan=fmean(lengths) if lengths else None,
         longest_plan=max(lengths, default=None),
-        reasoning_tokens=fmean(trace.completion.reasoning_tokens for trace in traces),
+        reasoning_tokens=fmean(trace.totals.reasoning_tokens for trace in traces),
         pass_at_k=fmean(any(results) for results in outcomes.values()),
         unanimous_at_k=fmean(all(results) for results in outcomes.values()),
         samples_per_task=max(map(len, outcomes.values())),
@@ -74,30 +69,28 @@ def _coverage(traces: Sequence[Trace], references: Mapping[str, float]) -> Cover
         strict_share=readings["strict"] / read if read else None,
         readings={way: readings[way] for way in ("strict", "lenient", "none")},
         strict_coverage=_strict_coverage(traces),
-        cost_ratio=_cost_ratio(traces, references),
+        cost_ratio=fmean(ratios) if (ratios := _facts("cost_ratio", traces)) else None,
     )
 
 
+def _facts(name: str, traces: Sequence[Trace]) -> list[float]:
+    """What the valid traces have of a fact."""
+    return [trace.verdict.facts[name] for trace in traces if trace.valid and name in trace.verdict.facts]
+
+
 def _reading(trace: Trace) -> str:
-    if trace.verdict.status in (Status.UNPARSEABLE, Status.TRUNCATED) or not trace.completion.token_ids:
-        return "none"
-    return "strict" if trace.verdict.strict else "lenient"
+    match trace.verdict.facts.get("strict"):
+        case None:
+            return "none"
+        case strict:
+            return "strict" if strict else "lenient"
 
 
 def _strict_coverage(traces: Sequence[Trace]) -> float:
     outcomes: dict[str, list[bool]] = defaultdict(list)
     for trace in traces:
-        outcomes[trace.task_id].append(trace.valid and trace.verdict.strict)
+        outcomes[trace.task_id].append(trace.valid and trace.verdict.facts.get("strict", 1.0) == 1.0)
     return fmean(fmean(results) for results in outcomes.values())
-
-
-def _cost_ratio(traces: Sequence[Trace], references: Mapping[str, float]) -> float | None:
-    ratios = [
-        trace.verdict.cost / reference
-        for trace in traces
-        if trace.verdict.cost is not None and (reference := references.get(trace.task_id))
-    ]
-    return fmean(ratios) if ratios else None
 
 
 def mean_interval(rates: Sequence[float], samples: int, confidence: float = 0.95) -> Interval:

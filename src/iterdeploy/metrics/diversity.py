@@ -4,11 +4,11 @@ Pure functions over traces. The measures and their formulas are the fields of `t
 Logarithms are natural. Answers to one task are not independent, so every standard error takes a task as one cluster.
 """
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import groupby
 from statistics import fmean
 
@@ -95,13 +95,12 @@ def histories(outcomes: Iterable[Outcome], generation: int) -> Iterator[History]
 def surprisal(answers: Sequence[Trace]) -> Nats | None:
     """-mean log p of what was sampled; None where the sampler recorded no log-probabilities."""
     amounts = []
-    for one in answers:
-        if not one.completion.token_ids:
+    for trace in answers:
+        if not trace.totals.tokens:
             continue  # the server had no answer
-        logprobs = one.completion.logprobs
-        if logprobs is None:
+        if trace.totals.logprob is None:
             return None
-        amounts.append(Amount(one.task_id, -math.fsum(logprobs), len(logprobs)))
+        amounts.append(Amount(trace.task_id, -trace.totals.logprob, trace.totals.tokens))
     return nats(amounts) if amounts else None
 
 
@@ -163,24 +162,28 @@ def ratio(clusters: Sequence[tuple[float, int]]) -> Estimate:
 def _copies(answers: Sequence[Trace], pool: Iterable[Trace]) -> tuple[float | None, float | None]:
     """Share of the answers whose tokens, share of the valid ones whose plan the pool has for the same task."""
     asked = {one.task_id for one in answers}
-    known = [(_digest(one), (one.task_id, one.verdict.plan)) for one in pool if one.task_id in asked]
+    known = [(_content(trace), _answer(trace)) for trace in pool if trace.task_id in asked]
     if not known:
         return None, None
-    digests, plans = ({pair[part] for pair in known} for part in (0, 1))
+    contents, plans = ({pair[part] for pair in known} for part in (0, 1))
     return (
-        fmean(_digest(one) in digests for one in answers),
-        _mean([(one.task_id, one.verdict.plan) in plans for one in answers if one.valid]),
+        fmean(_content(trace) in contents for trace in answers),
+        _mean([_answer(trace) in plans for trace in answers if trace.valid]),
     )
 
 
-def _digest(trace: Trace) -> bytes:
-    """Of task and token ids: a pool may hold a million long answers."""
-    return sha256(repr((trace.task_id, trace.completion.token_ids)).encode()).digest()
+def _content(trace: Trace) -> tuple[str, str]:
+    return trace.task_id, trace.totals.digest
 
 
-def _recorded(trace: Trace) -> tuple[float, ...]:
-    assert trace.completion.logprobs is not None
-    return trace.completion.logprobs
+def _answer(trace: Trace) -> tuple[str, str]:
+    """Task and answer; where nothing was read from it, its content."""
+    answer = trace.verdict.answer
+    return trace.task_id, trace.totals.digest if answer is None else json.dumps(answer)
+
+
+def _recorded(trace: Trace) -> list[float]:
+    return [value for call in trace.completions for value in call.logprobs or ()]
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -1,7 +1,7 @@
 """From an answer to its verdict: the plan is extracted, put under its true names, and given to the validator."""
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from iterdeploy.config import ConfigError, ValidationConfig
 from iterdeploy.pddl import PddlError, validate_steps
@@ -35,14 +35,18 @@ class Judge:
         self._name = NAMES[config.validator]
         self._validate = _with_ours if config.validator == "iterdeploy" else _with_val(config)
 
-    def judge(self, task: Task, completion: Completion) -> Verdict:
-        """Never raises: what the validator cannot judge is ERROR, for whatever reason, and never INVALID."""
-        if completion.finish_reason == "length":
-            return self._no_plan(Status.TRUNCATED, "the answer ran into the token limit before it ended")
+    def judge(self, task: Task, completions: Sequence[Completion]) -> Verdict:
+        """Never raises: what the validator cannot judge is ERROR, for whatever reason, and never INVALID.
+
+        The plan is in the last completion.
+        """
+        last = completions[-1]
+        if last.finish_reason == "length":
+            return Verdict.truncated(validator=self._name)
         true_names: dict[str, str] = json.loads(task.payload.get("true_names", "{}"))
-        extraction = extract_plan(completion.text, _actions(task.payload["domain"], true_names))
+        extraction = extract_plan(last.text, _actions(task.payload["domain"], true_names))
         if extraction.steps is None:
-            return self._no_plan(Status.UNPARSEABLE, extraction.problem)
+            return Verdict.unparseable(extraction.problem, validator=self._name)
         plan = uncover(extraction.steps, true_names)
         try:
             judged = self._validate(task.payload["domain"], task.payload["problem"], plan)
@@ -51,15 +55,27 @@ class Judge:
         return Verdict(
             status=Status(judged.status.value),
             reason=judged.reason,
-            failed_step=judged.failed_step,
-            plan=plan,
-            cost=judged.cost if judged.valid else None,
-            strict=extraction.strict,
+            reward=float(judged.valid),
+            answer=[list(step) for step in plan],
+            facts=_facts(judged, len(plan), extraction.strict, task.payload.get("reference_cost")),
             validator=self._name,
         )
 
-    def _no_plan(self, status: Status, reason: str) -> Verdict:
-        return Verdict(status, reason, None, (), None, False, self._name)
+
+def _facts(judged: PlanVerdict, length: int, strict: bool, reference_cost: str | None) -> dict[str, float]:
+    facts = {"plan_length": float(length), "strict": float(strict)}
+    if judged.failed_step is not None:
+        facts["failed_step"] = float(judged.failed_step)
+    if judged.valid and judged.cost is not None:
+        facts["cost"] = float(judged.cost)
+        if reference_cost and float(reference_cost):
+            facts["cost_ratio"] = float(judged.cost) / float(reference_cost)
+    return facts
+
+
+def shorter_plan(verdict: Verdict) -> tuple[float, ...]:
+    """The order of valid plans for one task."""
+    return (verdict.facts["plan_length"],)
 
 
 def _actions(domain_text: str, true_names: Mapping[str, str]) -> Collection[str] | None:

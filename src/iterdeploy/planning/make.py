@@ -46,3 +46,7 @@ def _prompt(domain_text: str, shown: tuple[str, str], config: TasksConfig) -> st
     problem = problem_of(shown[1], shown[0])
     ours = recognise(seen)
     return prompts.facts(seen.name, problem) if ours is None else prompts.compact(ours, problem)
+
+
+def prompts_in_words(config: TasksConfig) -> str:
+    return f"{config.prompt}{', obfuscated' if config.obfuscate else ''}"

@@ -5,20 +5,21 @@ run starts: every file parses, no two tasks are the same up to their names, comm
 solved before it begins. A task's size is its number of objects. Relative paths start from the current directory.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from glob import glob
 from itertools import chain
 from pathlib import Path
 
-from iterdeploy.config import ConfigError, TasksConfig, ValidationConfig
+from iterdeploy.config import ConfigError, RunConfig, TasksConfig, ValidationConfig
 from iterdeploy.pddl import Problem, validate_steps
 from iterdeploy.pddl.conditions import conjuncts, show
-from iterdeploy.planning.judge import BUILT_IN, Judge
-from iterdeploy.planning.make import make_task
+from iterdeploy.planning.judge import BUILT_IN, Judge, shorter_plan
+from iterdeploy.planning.make import make_task, prompts_in_words
 from iterdeploy.planning.parsed import domain_of, problem_of, read_domain, read_problem
 from iterdeploy.planning.references import check_references
 from iterdeploy.planning.rng import Rng
+from iterdeploy.tasks.judging import Judges, LocalJudges
 from iterdeploy.types import Completion, Split, Task, Verdict, content_hash
 
 NOT_ASKED = ("domains", "sizes", "deployed", "held_out", "fresh")
@@ -39,6 +40,10 @@ class OwnTasks:
         self._check(texts)
         self._texts = {split: [texts[path] for path in paths] for split, paths in files.items()}
 
+    @classmethod
+    def of(cls, config: RunConfig) -> "OwnTasks":
+        return cls(config.tasks, config.seed, config.validation)
+
     @cached_property
     def held_out(self) -> list[Task]:
         """The tasks that only measure, in the order of the files' names."""
@@ -48,8 +53,22 @@ class OwnTasks:
         """The same in every generation."""
         return self._deployed
 
-    def judge(self, task: Task, completion: Completion) -> Verdict:
-        return self._judge.judge(task, completion)
+    def judge(self, task: Task, completions: Sequence[Completion]) -> Verdict:
+        return self._judge.judge(task, completions)
+
+    def judges(self) -> Judges:
+        return LocalJudges(self.judge)
+
+    def order(self, verdict: Verdict) -> tuple[float, ...]:
+        """The shorter plan is the better one."""
+        return shorter_plan(verdict)
+
+    def describe(self) -> Mapping[str, str]:
+        config = self._config
+        return {
+            "Tasks": f"{config.problem_files} of {config.domain_file}",
+            "Prompts": prompts_in_words(config),
+        }
 
     @cached_property
     def _deployed(self) -> list[Task]:

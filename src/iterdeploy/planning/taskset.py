@@ -4,14 +4,16 @@ A task's split and content follow from (seed, domain, split, generation if fresh
 tasks never share a PDDL text, and neither do any two tasks of one split.
 """
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 
-from iterdeploy.config import ConfigError, TasksConfig, ValidationConfig
+from iterdeploy.config import ConfigError, RunConfig, TasksConfig, ValidationConfig
 from iterdeploy.planning.domains import DOMAINS
-from iterdeploy.planning.judge import BUILT_IN, Judge
-from iterdeploy.planning.make import make_task, task_id
+from iterdeploy.planning.judge import BUILT_IN, Judge, shorter_plan
+from iterdeploy.planning.make import make_task, prompts_in_words, task_id
 from iterdeploy.planning.references import check_references
 from iterdeploy.planning.rng import Rng
+from iterdeploy.tasks.judging import Judges, LocalJudges
 from iterdeploy.types import Completion, Split, Task, Verdict
 
 MAX_TRIES = 200
@@ -42,6 +44,10 @@ class PlanningTasks:
         self._seed = seed
         self._judge = Judge(validation)
 
+    @classmethod
+    def of(cls, config: RunConfig) -> "PlanningTasks":
+        return cls(config.tasks, config.seed, config.validation)
+
     @cached_property
     def held_out(self) -> list[Task]:
         """The tasks that only measure, the same in every generation."""
@@ -51,8 +57,22 @@ class PlanningTasks:
         """The tasks that users bring to this generation: always the same, unless the configuration says fresh."""
         return self._deployed(generation if self._config.fresh else 0)
 
-    def judge(self, task: Task, completion: Completion) -> Verdict:
-        return self._judge.judge(task, completion)
+    def judge(self, task: Task, completions: Sequence[Completion]) -> Verdict:
+        return self._judge.judge(task, completions)
+
+    def judges(self) -> Judges:
+        return LocalJudges(self.judge)
+
+    def order(self, verdict: Verdict) -> tuple[float, ...]:
+        """The shorter plan is the better one."""
+        return shorter_plan(verdict)
+
+    def describe(self) -> Mapping[str, str]:
+        config = self._config
+        return {
+            "Tasks": f"{', '.join(config.domains)}, {config.sizes_in_words}",
+            "Prompts": prompts_in_words(config),
+        }
 
     @lru_cache(maxsize=2)  # noqa: B019 - one task set lives as long as its run
     def _deployed(self, batch: int) -> list[Task]:

@@ -327,7 +327,8 @@ def _optimisers(how: OptimiserConfig, model: "LlamaForCausalLM") -> "list[torch.
 
 def _example(data: dict[str, "np.ndarray[Any, Any]"], index: int) -> Example:
     start, end = data["starts"][index], data["starts"][index + 1]
-    return Example(str(index), tuple(data["ids"][start:end].tolist()), int(data["prompts"][index]))
+    ids = tuple(data["ids"][start:end].tolist())
+    return Example(str(index), ids, ((int(data["prompts"][index]), len(ids)),))
 
 
 def _positions(shape: "torch.Size", how: OptimiserConfig, random: "torch.Generator") -> "torch.Tensor":

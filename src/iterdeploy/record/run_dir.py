@@ -21,9 +21,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tomli_w
+from pydantic import TypeAdapter
 
 from iterdeploy.config import RunConfig
 from iterdeploy.config_file import load_config
@@ -46,6 +47,7 @@ from iterdeploy.record.store import TraceStore
 from iterdeploy.record.trust import write_mark
 
 CALLS, STOPPED = "provenance.json", "stopped.json"
+T = TypeVar("T")
 
 
 class Stage:
@@ -66,6 +68,11 @@ class Stage:
         if not self._files.exists(place):
             self._files.write(place, make())
         return self._files.read(place)
+
+    def once(self, name: str, make: Callable[[], T], kind: type[T]) -> T:
+        """The record in the finished file; made and written if it is not there yet."""
+        adapter = TypeAdapter(kind)
+        return adapter.validate_python(self.json(name, lambda: adapter.dump_python(make(), mode="json")))
 
     def folder(self, name: str, make: Callable[[Path], object]) -> Path:
         """The finished folder; `make` fills one beside it, which is then renamed.
@@ -169,6 +176,10 @@ class RunDir:
         if self._locked is not None:
             os.close(self._locked)
 
+    def policy(self, generation: int) -> Path:
+        """Where the policy of a generation from 1 on lies, or will."""
+        return self.path / f"generation-{generation - 1}" / "policy"
+
     def generation(self, number: int) -> Stage:
         return Stage(self.path / f"generation-{number}", self.files)
 
@@ -185,7 +196,7 @@ class RunDir:
 
     def training(self, generation: int) -> dict[str, Any] | None:
         """What training `generation` reported; None for the base model or where it is still to come."""
-        folder = self.path / f"generation-{generation - 1}" / "policy"
+        folder = self.policy(generation)
         if not folder.exists():
             return None
         check_sums(folder, only=["training.json"])

@@ -2,13 +2,15 @@
 
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-TRIES = 5
+TRIES, PAUSE = 5, 0.02
 PATIENCE = 60.0
 """Seconds to wait for a writer."""
+UNREADY = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL)
 
 
 class _Copy(sqlite3.Connection):
@@ -29,18 +31,19 @@ def writer(path: Path) -> sqlite3.Connection:
 def reader(path: Path) -> sqlite3.Connection:
     """Sees the file, and its write-ahead log, as it is now; it may lie where nothing can be written.
 
-    Where there is the log's index, some process writes or was killed, and SQLite reads along by these files. Where
-    there is neither log nor index, the file is all there is. A log without its index needs one, made in a copy.
+    Where there are a log and its index, some process writes or was killed, and SQLite reads along by them. Where there
+    is no log, the file is all there is. A log without a whole index needs one, which is made in a copy.
     """
-    for tries_left in range(TRIES, 0, -1):
-        connection = _reader(path)
+    for tries_left in range(TRIES, -1, -1):
+        connection = _reader(path) if tries_left else _copy(path)
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return connection
-        except sqlite3.OperationalError as error:  # the last writer may take the log away while this looks for it
+        except sqlite3.OperationalError as error:  # a writer may be making or removing log and index at this moment
             connection.close()
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or tries_left == 1:
+            if not tries_left or error.sqlite_errorcode & 0xFF not in UNREADY:
                 raise
+        time.sleep(PAUSE)
     raise AssertionError
 
 
@@ -48,11 +51,16 @@ def _reader(path: Path) -> sqlite3.Connection:
     log, index = (path.with_name(f"{path.name}-{what}") for what in ("wal", "shm"))
     if log.exists() and index.exists():
         return _open(path, "mode=ro&readonly_shm=1")
-    if not log.exists() or not log.stat().st_size:
-        return _open(path, "immutable=1")
+    if log.exists() and log.stat().st_size:
+        return _copy(path)
+    return _open(path, "immutable=1")
+
+
+def _copy(path: Path) -> sqlite3.Connection:
     folder = TemporaryDirectory(prefix="iterdeploy-")
-    for file in (path, log):
-        shutil.copyfile(file, Path(folder.name, file.name))
+    for file in path.parent.glob(f"{path.name}*"):
+        if file.name in (path.name, f"{path.name}-wal"):
+            shutil.copyfile(file, Path(folder.name, file.name))
     copied = _open(Path(folder.name, path.name), "mode=rw", factory=_Copy)
     assert isinstance(copied, _Copy)
     copied.folder = folder

@@ -1,56 +1,24 @@
-"""The trace store: one SQLite file per run, append-only.
+"""The trace store: one SQLite file per run, append-only, and the only thing that writes traces.
 
 A trace is written once, in the same transaction as the rest of its batch, under the key (task, generation, sample
-index); a key that is there is never sampled again. Token ids and log-probabilities are compressed blobs of 32-bit
-values. Columns that reports ask for stand beside them, so that SQL answers without unpacking.
+index); a key that is there is never sampled again. What the model wrote lies in a table of its own, call by call, so
+whatever counts and chooses never reads it.
 """
 
 import json
 import os
 import sqlite3
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import starmap
 from pathlib import Path
-from typing import Any
-
-import zstandard
 
 from iterdeploy.config import UserError
 from iterdeploy.metrics.records import Outcome
 from iterdeploy.metrics.results import TaskResult
-from iterdeploy.record import sqlite
-from iterdeploy.types import Completion, Sampling, Split, Status, Task, Trace, Verdict, content_hash
-
-SCHEMA_VERSION = 1
-
-SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE tasks (
-    id TEXT PRIMARY KEY, domain TEXT NOT NULL, size INTEGER NOT NULL, split TEXT NOT NULL,
-    prompt TEXT NOT NULL, payload TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE traces (
-    id TEXT NOT NULL UNIQUE, task_id TEXT NOT NULL REFERENCES tasks (id),
-    generation INTEGER NOT NULL, sample_index INTEGER NOT NULL, policy_id TEXT NOT NULL,
-    status TEXT NOT NULL, reason TEXT NOT NULL, failed_step INTEGER, plan TEXT NOT NULL, plan_length INTEGER NOT NULL,
-    cost REAL, strict INTEGER NOT NULL, validator TEXT NOT NULL,
-    text TEXT NOT NULL, finish_reason TEXT NOT NULL, reasoning_tokens INTEGER NOT NULL, tokens INTEGER NOT NULL,
-    prompt_token_ids BLOB NOT NULL, token_ids BLOB NOT NULL, logprobs BLOB,
-    sampling TEXT NOT NULL, source TEXT NOT NULL,
-    UNIQUE (task_id, generation, sample_index)
-);
-CREATE INDEX traces_by_generation ON traces (generation, status);
-CREATE TABLE seconds (generation INTEGER NOT NULL, activity TEXT NOT NULL, seconds REAL NOT NULL);
-"""
-
-_TRACE_COLUMNS = """
-    traces.id, task_id, tasks.domain, tasks.size, tasks.split, generation, sample_index, policy_id, sampling, text,
-    prompt_token_ids, token_ids, logprobs, finish_reason, reasoning_tokens, status, reason, failed_step, plan, cost,
-    strict, validator, source
-    FROM traces JOIN tasks ON tasks.id = task_id
-"""
+from iterdeploy.record import schema, sqlite
+from iterdeploy.record.rows import TRACE_COLUMNS, call_row, task_of, task_row, trace_of, trace_row
+from iterdeploy.types import Feedback, Split, Status, Task, Trace
 
 
 class StoreError(UserError):
@@ -84,7 +52,7 @@ class Listed:
     status: str
     reason: str
     """Its beginning."""
-    steps: int
+    facts: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +73,16 @@ class TraceStore:
             raise StoreError(f"{path}: there is no trace store here yet")
         try:
             self._sql = sqlite.reader(path) if read_only else sqlite.writer(path)
-            version = self._schema_version()
+            self._sql.row_factory = sqlite3.Row
+            self._sql.execute("PRAGMA temp_store = MEMORY")  # views of an old store need no file
+            version = self._version()
             if version is None and not read_only:
                 self._sql.execute("PRAGMA journal_mode = WAL")
-                self._create()
-                version = str(SCHEMA_VERSION)
+            if version != schema.VERSION and not read_only:
+                self._bring_forward()
+                version = schema.VERSION
+            elif version == 1:
+                schema.show_as_current(self._sql)
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
                 raise
@@ -117,45 +90,62 @@ class TraceStore:
         if version is None:
             raise StoreError(f"{path}: there is no trace store here yet")
         self._file = path.stat()
-        if version != str(SCHEMA_VERSION):
-            raise StoreError(
-                f"{path}: this store has schema version {version}, this iterdeploy reads version {SCHEMA_VERSION}; "
-                "use the iterdeploy version that wrote it, or start a new run; nothing was changed"
-            )
 
-    def _schema_version(self) -> str | None:
-        """The store's schema version; None if nothing has been written into it yet."""
-        tables = {name for (name,) in self._sql.execute("SELECT name FROM sqlite_master")}
+    def _version(self) -> int | None:
+        """The store's schema version; None if nothing has been written into it yet. StoreError for a newer one."""
+        tables = {row["name"] for row in self._sql.execute("SELECT name FROM sqlite_master")}
         if not tables:
             return None
         row = "meta" in tables and self._sql.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
         if not row:
             raise StoreError(f"{self.path}: this is not a trace store of iterdeploy; nothing was changed")
-        return str(row[0])
+        if row["value"] not in map(str, range(1, schema.VERSION + 1)):
+            raise StoreError(
+                f"{self.path}: this store has schema version {row['value']}, this iterdeploy reads versions up to "
+                f"{schema.VERSION}; use the iterdeploy version that wrote it, or start a new run; nothing was changed"
+            )
+        return int(row["value"])
 
-    def _create(self) -> None:
+    def _bring_forward(self) -> None:
+        """Makes the tables of an empty store, or those of an earlier version current."""
         with _Transaction(self._sql):
-            if self._schema_version() is not None:  # another process was faster
-                return
-            for statement in SCHEMA.split(";"):
-                self._sql.execute(statement)
-            self._sql.execute("INSERT INTO meta VALUES ('schema', ?)", [str(SCHEMA_VERSION)])
+            match self._version():  # asked again: another process may have been faster
+                case None:
+                    schema.create(self._sql)
+                case 1:
+                    schema.migrate(self._sql)
 
     def close(self) -> None:
         self._sql.close()
 
     def add(self, tasks: Mapping[str, Task], traces: Iterable[Trace], seconds: Mapping[tuple[int, str], float]) -> None:
         """Writes the traces, their tasks and the seconds spent on them: all or nothing."""
-        rows = list(traces)
+        traces = list(traces)
         with self._transaction():
-            self._sql.executemany(
-                "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?)",
-                [_task_row(tasks[task_id]) for task_id in sorted({trace.task_id for trace in rows})],
-            )
-            self._sql.executemany(
-                f"INSERT INTO traces VALUES ({', '.join('?' * 22)})", [_trace_row(trace) for trace in rows]
-            )
+            for task_id in sorted({trace.task_id for trace in traces}):
+                self._insert("INSERT OR IGNORE", "tasks", task_row(tasks[task_id]))
+            for trace in traces:
+                self._insert("INSERT", "traces", trace_row(trace))
+                for number, completion in enumerate(trace.completions):
+                    self._insert("INSERT", "calls", call_row(trace.id, number, completion))
             self._add_seconds(seconds)
+
+    def _insert(self, verb: str, table: str, row: Mapping[str, object]) -> None:
+        names = ", ".join(row)
+        self._sql.execute(f"{verb} INTO {table} ({names}) VALUES (:{', :'.join(row)})", row)
+
+    def add_feedback(self, feedback: Iterable[Feedback]) -> None:
+        """Adds what people or programs say of traces. IntegrityError for a trace or an id that is there already."""
+        with self._transaction():
+            for said in feedback:
+                self._insert("INSERT", "feedback", {**asdict(said), "metrics": json.dumps(dict(said.metrics))})
+
+    def feedback(self, trace_id: str | None = None) -> Iterator[Feedback]:
+        """What was said of a trace, or of all, in the order in which it came in."""
+        where, values = ("", []) if trace_id is None else ("WHERE trace_id = ?", [trace_id])
+        for row in self._sql.execute(f"SELECT * FROM feedback {where} ORDER BY row", values):
+            fields = {name: row[name] for name in row.keys() if name != "row"}  # noqa: SIM118 - a Row iterates values
+            yield Feedback(**{**fields, "metrics": json.loads(row["metrics"])})
 
     def add_seconds(self, seconds: Mapping[tuple[int, str], float]) -> None:
         """Adds time, in seconds, to (generation, activity)."""
@@ -177,14 +167,22 @@ class TraceStore:
 
     def keys(self, generation: int) -> set[tuple[str, int, int]]:
         """(task id, generation, sample index) of every trace of the generation."""
-        return set(
-            self._sql.execute("SELECT task_id, generation, sample_index FROM traces WHERE generation = ?", [generation])
-        )
+        query = "SELECT task_id, generation, sample_index FROM traces WHERE generation = ?"
+        return {tuple(row) for row in self._sql.execute(query, [generation])}
 
-    def tasks(self, ids: Sequence[str] | None = None) -> Iterator[Task]:
-        for row in self._sql.execute("SELECT id, domain, size, split, prompt, payload FROM tasks ORDER BY id"):
-            if ids is None or row[0] in ids:
-                yield Task(row[0], row[1], row[2], Split(row[3]), row[4], json.loads(row[5]))
+    def tasks(self, ids: Iterable[str] | None = None) -> Iterator[Task]:
+        """All tasks, or those of the ids that are there, in the order of their ids."""
+        if ids is None:
+            yield from map(task_of, self._sql.execute("SELECT * FROM tasks ORDER BY id"))
+            return
+        for task_id in sorted(set(ids)):
+            yield from map(task_of, self._sql.execute("SELECT * FROM tasks WHERE id = ?", [task_id]))
+
+    def task(self, task_id: str) -> Task:
+        """KeyError for one that is not there."""
+        for task in self.tasks([task_id]):
+            return task
+        raise KeyError(task_id)
 
     def traces(
         self,
@@ -194,36 +192,39 @@ class TraceStore:
         split: Split | None = None,
         status: Status | None = None,
     ) -> Iterator[Trace]:
-        """Traces in the order (generation, task, sample index), read one by one."""
+        """Traces in the order (generation, task, sample index), read one by one. They are light: what the model wrote
+        is read when it is looked at."""
         wanted = {"generation = ?": generation, "generation <= ?": up_to, "split = ?": split, "status = ?": status}
         clauses = {clause: value for clause, value in wanted.items() if value is not None}
         where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-        query = f"SELECT {_TRACE_COLUMNS} {where} ORDER BY generation, task_id, sample_index"
-        return map(_trace, self._sql.execute(query, list(clauses.values())))
+        query = f"SELECT {TRACE_COLUMNS} {where} ORDER BY generation, task_id, sample_index"
+        return (trace_of(row, self._sql) for row in self._sql.execute(query, list(clauses.values())))
 
-    def by_ids(self, ids: Iterable[str]) -> dict[str, Trace]:
-        """Trace id -> trace, in the order of the ids. KeyError for one that is not there."""
-        return {trace.id: trace for trace in self.each(ids)}
-
-    def each(self, ids: Iterable[str]) -> Iterator[Trace]:
-        """The traces of these ids, in their order, read one by one. KeyError for one that is not there."""
-        query = f"SELECT {_TRACE_COLUMNS} WHERE traces.id = ?"
+    def light(self, ids: Iterable[str]) -> Iterator[Trace]:
+        """The traces of these ids, in their order, without their content. KeyError for one that is not there."""
+        query = f"SELECT {TRACE_COLUMNS} WHERE traces.id = ?"
         for trace_id in ids:
             row = self._sql.execute(query, [trace_id]).fetchone()
             if row is None:
                 raise KeyError(trace_id)
-            yield _trace(row)
+            yield trace_of(row, self._sql)
+
+    def each(self, ids: Iterable[str]) -> Iterator[Trace]:
+        """The same with their content, read one by one."""
+        for trace in self.light(ids):
+            yield replace(trace, completions=tuple(trace.completions))
 
     def first_ids(self, count: int, *, generation: int, split: Split | None = None) -> list[str]:
         """Ids of at most `count` traces, the smallest first. Ids are hashes, so these are as good as drawn by lot."""
         where, values = ("", []) if split is None else ("AND split = ?", [split])
-        query = f"""SELECT traces.id FROM traces JOIN tasks ON tasks.id = task_id
+        query = f"""SELECT traces.id AS id FROM traces JOIN tasks ON tasks.id = task_id
             WHERE generation = ? {where} ORDER BY traces.id LIMIT ?"""
-        return [one for (one,) in self._sql.execute(query, [generation, *values, count])]
+        return [row["id"] for row in self._sql.execute(query, [generation, *values, count])]
 
     def outcomes(self, split: Split, up_to: int) -> Iterator[Outcome]:
         """What became of every sample up to a generation, in the order (task, generation, sample index)."""
-        query = """SELECT task_id, generation, CASE status WHEN 'valid' THEN plan END
+        query = """SELECT task_id, generation,
+                CASE WHEN status = 'valid' THEN CASE answer WHEN 'null' THEN digest ELSE answer END END
             FROM tasks JOIN traces ON task_id = tasks.id
             WHERE split = ? AND generation <= ? ORDER BY tasks.id, generation, sample_index"""
         return starmap(Outcome, self._sql.execute(query, [split, up_to]))
@@ -236,35 +237,30 @@ class TraceStore:
 
     def written(self, after: int = 0) -> Iterator[Written]:
         """The traces written after the row `after`, in the order of their writing."""
-        query = "SELECT rowid, id, task_id, generation, status FROM traces WHERE rowid > ? ORDER BY rowid"
+        query = "SELECT row, id, task_id, generation, status FROM traces WHERE row > ? ORDER BY row"
         return starmap(Written, self._sql.execute(query, [after]))
 
     def written_of(self, ids: Iterable[str]) -> Iterator[Written]:
         """The same of the traces of these ids, in their order, without those that are not there."""
-        query = "SELECT rowid, id, task_id, generation, status FROM traces WHERE id = ?"
+        query = "SELECT row, id, task_id, generation, status FROM traces WHERE id = ?"
         for trace_id in ids:
             yield from starmap(Written, self._sql.execute(query, [trace_id]))
 
     def listed(self, rows: Sequence[int]) -> list[Listed]:
         """The traces in these rows, in the order of the rows."""
-        return self._listed(f"traces.rowid IN ({', '.join('?' * len(rows))}) ORDER BY traces.rowid", rows)
+        return self._listed(f"row IN ({', '.join('?' * len(rows))}) ORDER BY row", rows)
 
     def listed_of_task(self, task_id: str) -> list[Listed]:
         """All answers to a task, in the order (generation, sample index)."""
         return self._listed("task_id = ? ORDER BY generation, sample_index", [task_id])
 
     def _listed(self, where: str, values: Sequence[object]) -> list[Listed]:
-        query = f"""SELECT traces.rowid, traces.id, task_id, domain, size, split, generation, sample_index, status,
-            substr(reason, 1, 300), plan_length FROM traces JOIN tasks ON tasks.id = task_id WHERE {where}"""
-        return list(starmap(Listed, self._sql.execute(query, values)))
-
-    def task(self, task_id: str) -> Task:
-        """KeyError for one that is not there."""
-        query = "SELECT id, domain, size, split, prompt, payload FROM tasks WHERE id = ?"
-        row = self._sql.execute(query, [task_id]).fetchone()
-        if row is None:
-            raise KeyError(task_id)
-        return Task(row[0], row[1], row[2], Split(row[3]), row[4], json.loads(row[5]))
+        query = f"""SELECT row, traces.id AS id, task_id AS task, domain, size, split, generation,
+            sample_index AS sample, status, substr(reason, 1, 300) AS reason, facts
+            FROM traces JOIN tasks ON tasks.id = task_id WHERE {where}"""
+        return [
+            Listed(**{**row, "facts": json.loads(row["facts"])}) for row in map(dict, self._sql.execute(query, values))
+        ]
 
     def kind(self, task_id: str) -> Kind:
         query = "SELECT domain, size, split FROM tasks WHERE id = ?"
@@ -278,6 +274,19 @@ class TraceStore:
         ):
             out.setdefault(generation, {})[status] = count
         return out
+
+    def verdicts_by_domain(self, generation: int) -> dict[str, dict[str, int]]:
+        """Domain -> status -> traces of the generation."""
+        out: dict[str, dict[str, int]] = {}
+        query = """SELECT domain, status, count(*) FROM traces JOIN tasks ON tasks.id = task_id
+            WHERE generation = ? GROUP BY 1, 2 ORDER BY 1, 2"""
+        for domain, status, count in self._sql.execute(query, [generation]):
+            out.setdefault(domain, {})[status] = count
+        return out
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> Iterator[sqlite3.Row]:
+        """For the other modules of this room, which count in SQL."""
+        return iter(self._sql.execute(query, values))
 
     def _transaction(self) -> "_Transaction":
         self._check_place()
@@ -306,81 +315,3 @@ class _Transaction:
             self._sql.execute("COMMIT")
         elif self._sql.in_transaction:  # on a full disk SQLite has already rolled back
             self._sql.execute("ROLLBACK")
-
-
-def trace_id(task_id: str, generation: int, sample_index: int, policy_id: str, completion: Completion) -> str:
-    return content_hash("trace", task_id, generation, sample_index, policy_id, completion.token_ids)
-
-
-def _task_row(task: Task) -> list[Any]:
-    return [task.id, task.domain, task.size, task.split, task.prompt, json.dumps(dict(task.payload))]
-
-
-def _trace_row(trace: Trace) -> list[Any]:
-    said, verdict = trace.completion, trace.verdict
-    return [
-        trace.id, trace.task_id, trace.generation, trace.sample_index, trace.policy_id,
-        verdict.status, verdict.reason, verdict.failed_step, json.dumps(verdict.plan), len(verdict.plan),
-        verdict.cost, verdict.strict, verdict.validator,
-        said.text, said.finish_reason, said.reasoning_tokens, len(said.token_ids),
-        _pack("I", said.prompt_token_ids), _pack("I", said.token_ids),
-        None if said.logprobs is None else _pack("f", said.logprobs),
-        json.dumps(asdict(trace.sampling)), trace.source,
-    ]  # fmt: skip
-
-
-def _trace(row: Sequence[Any]) -> Trace:
-    try:
-        return _as_written(row)
-    except (ValueError, TypeError, RecursionError, zstandard.ZstdError) as error:
-        raise StoreError(
-            f"the trace {row[0]!r} in the store is not as it was written ({error}). Nothing was changed: put "
-            "traces.sqlite back from a copy of the run, or start a new run under another --name"
-        ) from None
-
-
-def _as_written(row: Sequence[Any]) -> Trace:
-    (
-        identifier, task_id, domain, size, split, generation, sample_index, policy_id, sampling, text,
-        prompt_token_ids, token_ids, logprobs, finish_reason, reasoning_tokens, status, reason, failed_step, plan,
-        cost, strict, validator, source,
-    ) = row  # fmt: skip
-    return Trace(
-        id=identifier,
-        task_id=task_id,
-        domain=domain,
-        size=size,
-        split=Split(split),
-        generation=generation,
-        sample_index=sample_index,
-        policy_id=policy_id,
-        sampling=Sampling(**json.loads(sampling)),
-        completion=Completion(
-            text=text,
-            prompt_token_ids=_unpack("I", prompt_token_ids),
-            token_ids=_unpack("I", token_ids),
-            logprobs=None if logprobs is None else _unpack("f", logprobs),
-            finish_reason=finish_reason,
-            reasoning_tokens=reasoning_tokens,
-        ),
-        verdict=Verdict(
-            status=Status(status),
-            reason=reason,
-            failed_step=failed_step,
-            plan=tuple(map(tuple, json.loads(plan))),
-            cost=cost,
-            strict=bool(strict),
-            validator=validator,
-        ),
-        source=source,
-    )
-
-
-def _pack(code: str, values: Sequence[float]) -> bytes:
-    return zstandard.compress(array(code, values).tobytes())
-
-
-def _unpack(code: str, blob: bytes) -> tuple[Any, ...]:
-    values = array(code)
-    values.frombytes(zstandard.decompress(blob))
-    return tuple(values)

@@ -27,6 +27,15 @@ def what_it_would_execute(config: RunConfig) -> list[str]:
         found.append(f"the Python files in the folder of the model {config.model.name} (model.trust_remote_code)")
     if config.validation.val_path and config.validation.validator != "iterdeploy":
         found.append(f"the program {config.validation.val_path} (validation.val_path)")
+    named = {
+        "tasks.kind": [config.tasks.kind],
+        "sampling.sampler": [config.sampling.sampler],
+        "training.trainer": [config.training.trainer],
+        "curation.policies": config.curation.policies,
+    }
+    for key, names in named.items():
+        if own := [name for name in names if ":" in name]:
+            found.append(f"the Python code of {', '.join(own)} ({key})")
     server = config.server
     if config.sampling.sampler == "vllm" and (server.python or server.arguments):
         words = " ".join([server.python or "vLLM", *server.arguments])

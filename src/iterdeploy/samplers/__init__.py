@@ -1,61 +1,34 @@
-"""Where completions come from. A sampler is loaded only when something is owed and gives its memory back on exit."""
+"""Where completions come from. A sampler is loaded only when something is owed and gives its memory back on exit.
 
-from collections.abc import Callable
+Your own is a class as `Sampler` describes, made of (policy, config) and named as "file.py:Class"; its keys stand in
+[sampling.options], checked by a pydantic model Options if there is one. A class method `check(config)` may refuse a
+configuration before anything is loaded.
+"""
 
-from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy import registry
+from iterdeploy.config import RunConfig
 from iterdeploy.samplers.protocol import Answered, Asked, Failed, Sampler
 from iterdeploy.types import Policy
 
-
-def _transformers(policy: Policy, config: RunConfig) -> Sampler:
-    from iterdeploy.samplers.transformers import TransformersSampler
-
-    return TransformersSampler(policy, config)
-
-
-def _openai(policy: Policy, config: RunConfig) -> Sampler:
-    from iterdeploy.samplers.openai import OpenAiSampler
-
-    return OpenAiSampler(policy, config)
-
-
-def _vllm(policy: Policy, config: RunConfig) -> Sampler:
-    from iterdeploy.samplers.vllm import VllmSampler
-
-    return VllmSampler(policy, config)
-
-
-SAMPLERS: dict[str, Callable[[Policy, RunConfig], Sampler]] = {
-    "transformers": _transformers,
-    "vllm": _vllm,
-    "openai": _openai,
+SAMPLERS = {
+    "transformers": "iterdeploy.samplers.transformers:TransformersSampler",
+    "vllm": "iterdeploy.samplers.vllm:VllmSampler",
+    "openai": "iterdeploy.samplers.openai:OpenAiSampler",
 }
+GROUP, KEY = "iterdeploy.samplers", "sampling.sampler"
 
 
 def check_sampler(config: RunConfig) -> None:
     """ConfigError, before anything is loaded, for a sampler that cannot work."""
-    name = config.sampling.sampler
-    if name not in SAMPLERS:
-        raise ConfigError(f"sampling.sampler: {name!r} is not a sampler; there are {', '.join(SAMPLERS)}")
-    if name == "vllm":
-        from iterdeploy.samplers.vllm import check_vllm
-
-        check_vllm(config)
-    if name == "openai":
-        _check_openai(config)
+    kind = registry.find(config.sampling.sampler, SAMPLERS, GROUP, KEY)
+    registry.options(kind, config.sampling.options, "sampling.options")
+    if hasattr(kind, "check"):
+        kind.check(config)
 
 
-def _check_openai(config: RunConfig) -> None:
-    from iterdeploy.samplers.endpoint import address_of
-
-    if not address_of(config):
-        raise ConfigError('server.address: sampling.sampler = "openai" needs the address of a server')
-    if config.generations and (config.training.method == "full" or config.server.api == "chat"):
-        raise ConfigError(
-            'sampling.sampler = "openai": a running server takes new generations only as adapters and only over the '
-            'completions protocol; set training.method = "lora" and server.api = "completions", let '
-            'sampling.sampler = "vllm" start a server for each generation, or set generations = 0 to measure alone'
-        )
+def make_sampler(policy: Policy, config: RunConfig) -> Sampler:
+    sampler: Sampler = registry.find(config.sampling.sampler, SAMPLERS, GROUP, KEY)(policy, config)
+    return sampler
 
 
-__all__ = ["SAMPLERS", "Answered", "Asked", "Failed", "Sampler", "check_sampler"]
+__all__ = ["SAMPLERS", "Answered", "Asked", "Failed", "Sampler", "check_sampler", "make_sampler"]

@@ -39,3 +39,15 @@ def address_of(config: RunConfig) -> str:
         return ServerConfig(address=os.environ.get("ITERDEPLOY_ADDRESS", "")).address
     except ValidationError as error:
         raise ConfigError(f"ITERDEPLOY_ADDRESS: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+
+
+def check_served(config: RunConfig) -> None:
+    """ConfigError for a configuration that a running server cannot serve."""
+    if not address_of(config):
+        raise ConfigError('server.address: sampling.sampler = "openai" needs the address of a server')
+    if config.generations and (config.training.method == "full" or config.server.api == "chat"):
+        raise ConfigError(
+            'sampling.sampler = "openai": a running server takes new generations only as adapters and only over the '
+            'completions protocol; set training.method = "lora" and server.api = "completions", let '
+            'sampling.sampler = "vllm" start a server for each generation, or set generations = 0 to measure alone'
+        )

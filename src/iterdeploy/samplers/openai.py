@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from iterdeploy.config import RunConfig
 from iterdeploy.samplers.client import Client
-from iterdeploy.samplers.endpoint import Endpoint, configured
+from iterdeploy.samplers.endpoint import Endpoint, check_served, configured
 from iterdeploy.samplers.errors import ADVICE, NoAnswer, Refused, ServerError
 from iterdeploy.samplers.protocol import Answered, Asked, Failed, Row
 from iterdeploy.samplers.replies import Models, parsed
@@ -40,6 +40,7 @@ FINISHED = 8
 
 class OpenAiSampler:
     served = True
+    check = staticmethod(check_served)
 
     def __init__(self, policy: Policy, config: RunConfig, endpoint: Endpoint | None = None) -> None:
         self._policy = policy

@@ -61,6 +61,7 @@ def check_vllm(config: RunConfig) -> None:
 
 class VllmSampler:
     served = True
+    check = staticmethod(check_vllm)
 
     def __init__(self, policy: Policy, config: RunConfig) -> None:
         self._policy = policy

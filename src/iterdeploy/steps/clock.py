@@ -4,12 +4,19 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 
-OTHER = "other"
+
+class Activity(StrEnum):
+    SAMPLING = "sampling"
+    VALIDATION = "validation"
+    TRAINING = "training"
+    OTHER = "other"
+    """What no one claims."""
 
 
 class Clock:
-    """Attributes every moment to one activity; what no one claims is "other".
+    """Attributes every moment to one activity; what no one claims is `OTHER`.
 
     Time spent inside `activity` counts for the innermost one. `take` hands over what has gathered since it was last
     called, so that it can be stored together with the work it was spent on.
@@ -17,12 +24,12 @@ class Clock:
 
     def __init__(self) -> None:
         self.generation = 0
-        self._activities = [OTHER]
+        self._activities = [Activity.OTHER]
         self._since = time.perf_counter()
         self._spent: dict[tuple[int, str], float] = defaultdict(float)
 
     @contextmanager
-    def activity(self, name: str) -> Iterator[None]:
+    def activity(self, name: Activity) -> Iterator[None]:
         self._settle()
         self._activities.append(name)
         try:

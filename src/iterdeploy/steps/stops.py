@@ -1,14 +1,12 @@
 """The named states in which a run stops by itself, because going on would only waste time."""
 
 import math
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
-from iterdeploy.config import RunConfig
+from iterdeploy.curation.policies import TrainingPool
 from iterdeploy.metrics.records import Drift
-from iterdeploy.record.store import TraceStore
-from iterdeploy.types import Status
+from iterdeploy.steps.run import Run
+from iterdeploy.types import Policy, Status
 
 LARGEST_GAP = {"float32": 0.01, "bfloat16": 0.1}
 """Precision -> nats per token by which log-probabilities may differ between sampling and a forward pass, on average.
@@ -27,9 +25,10 @@ class Stopped(Exception):
         self.counts = counts
 
 
-def check_answers(store: TraceStore, generation: int, config: RunConfig) -> None:
+def check_answers(policy: Policy, run: Run) -> None:
     """Stops when more of a generation's answers ran into the token limit than the configuration allows."""
-    counts = store.verdict_counts()[generation]
+    generation, config = policy.generation, run.config
+    counts = run.store.verdict_counts()[generation]
     share = counts.get(Status.TRUNCATED, 0) / sum(counts.values())
     if share > config.sampling.max_truncated:
         raise Stopped(
@@ -37,18 +36,19 @@ def check_answers(store: TraceStore, generation: int, config: RunConfig) -> None
             f"generation {generation}: {share:.0%} of the answers ran into sampling.max_new_tokens = "
             f"{config.sampling.max_new_tokens} before they ended (sampling.max_truncated allows "
             f"{config.sampling.max_truncated:.0%}). Raise sampling.max_new_tokens, or take smaller tasks.sizes.",
-            by_domain(store, generation),
+            run.store.verdicts_by_domain(generation),
         )
 
 
-def check_errors(new: Sequence[str], answers: int, store: TraceStore, generation: int, config: RunConfig) -> None:
+def check_errors(new: Sequence[str], answers: int, policy: Policy, run: Run) -> None:
     """Stops when the `new` ERROR answers, given by their reasons, would make too many of a generation's `answers`.
 
     They are not stored then, so that a run goes on once their cause is gone.
     """
     if not new:
         return
-    count = len(new) + store.verdict_counts().get(generation, {}).get(Status.ERROR, 0)
+    generation, config = policy.generation, run.config
+    count = len(new) + run.store.verdict_counts().get(generation, {}).get(Status.ERROR, 0)
     most = math.ceil(config.sampling.max_errors * answers)
     if count > most:
         raise Stopped(
@@ -56,14 +56,15 @@ def check_errors(new: Sequence[str], answers: int, store: TraceStore, generation
             f"generation {generation}: {count} of its {answers} answers have no verdict, more than the {most} that "
             f"sampling.max_errors = {config.sampling.max_errors:g} allows. The last: {new[-1]}. The latest of them are "
             "not stored: put right what failed and call `iterdeploy resume`.",
-            by_domain(store, generation),
+            run.store.verdicts_by_domain(generation),
         )
 
 
-def check_policy(drift: Drift | None, store: TraceStore, generation: int) -> None:
+def check_policy(drift: Drift | None, policy: Policy, run: Run) -> None:
     """Stops when the policy is not the one that gave this generation's stored answers, as a stale adapter is."""
     if drift is None or drift.logprob_gap <= (largest := LARGEST_GAP[drift.dtype]):
         return
+    generation = policy.generation
     weights = f"generation-{generation - 1}/policy" if generation else "the base model"
     raise Stopped(
         "policy_did_not_sample",
@@ -71,15 +72,16 @@ def check_policy(drift: Drift | None, store: TraceStore, generation: int) -> Non
         f"gives them now differ by {drift.logprob_gap:.2g} nats per token (at most {largest} in {drift.dtype}), so "
         f"other weights have sampled than those in {weights}. Put back the weights that sampled, or start a new run; "
         "if nothing was changed, the sampler and the training do not run the same model.",
-        by_domain(store, generation),
+        run.store.verdicts_by_domain(generation),
     )
 
 
-def check_pool(curated: dict[str, Any], store: TraceStore, generation: int) -> None:
+def check_pool(pool: TrainingPool, policy: Policy, run: Run) -> None:
     """Stops when curation left nothing to train on."""
-    if curated["weights"]:
+    if pool.weights:
         return
-    counts = by_domain(store, generation)
+    generation = policy.generation
+    counts = run.store.verdicts_by_domain(generation)
     told = "; ".join(
         f"{domain}: {sum(verdicts.values())} answers, " + ", ".join(f"{n} {status}" for status, n in verdicts.items())
         for domain, verdicts in counts.items()
@@ -91,11 +93,3 @@ def check_pool(curated: dict[str, Any], store: TraceStore, generation: int) -> N
         "sampling.max_new_tokens; `iterdeploy traces` shows them.",
         counts,
     )
-
-
-def by_domain(store: TraceStore, generation: int) -> dict[str, dict[str, int]]:
-    """Domain -> status -> traces of the generation."""
-    counts: dict[str, Counter[str]] = {}
-    for trace in store.traces(generation=generation):
-        counts.setdefault(trace.domain, Counter())[trace.verdict.status.value] += 1
-    return {domain: dict(sorted(verdicts.items())) for domain, verdicts in sorted(counts.items())}

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from iterdeploy.config import RunConfig, UserError
+from iterdeploy.deployment.deploy import ask, batches
 from iterdeploy.record.run_dir import RunDir
-from iterdeploy.samplers import SAMPLERS, Asked
-from iterdeploy.steps.collect import ask, batches
-from iterdeploy.steps.parts import Parts, assemble
-from iterdeploy.training.trainer import read_policy
+from iterdeploy.samplers import Asked, make_sampler
+from iterdeploy.steps.components import Components, assemble
+from iterdeploy.training.trainer import TRAINERS, read_policy
 from iterdeploy.types import Completion, Policy, Split, Status, Task, Trace, content_hash
 
 Say = Callable[[str], None]
@@ -50,7 +50,7 @@ class Subject:
     """A generation of a run, and the deployed tasks on which it is looked at."""
 
     run_dir: RunDir
-    parts: Parts
+    parts: Components
     generation: int
     tasks: Mapping[str, Task]
     groups: Mapping[str, int]
@@ -81,7 +81,7 @@ class Subject:
         """The policy of a generation; the base model is found where it is now, not where it was during the run."""
         if generation == 0:
             return self.parts.base
-        saved = read_policy(self.run_dir.path / f"generation-{generation - 1}" / "policy")
+        saved = read_policy(self.run_dir.policy(generation))
         return replace(saved, base_model=self.parts.base.base_model)
 
     @property
@@ -104,7 +104,7 @@ class Subject:
         return [self.answer(trace) for trace in self.traces if generation in (None, trace.generation)]
 
     def answer(self, trace: Trace) -> Answer:
-        said = trace.completion
+        (said,) = trace.completions
         return self._answer(trace.task_id, trace.generation, trace.sample_index, said, trace.valid, trace.id)
 
     def _answer(self, task_id: str, generation: int, index: int, said: Completion, valid: bool, origin: str) -> Answer:
@@ -130,11 +130,13 @@ class Subject:
             keys = [(request.task.id, request.sample_index) for request in batch]
             seed = int(content_hash("theory", config.seed, policy.id, temperature, keys)[:15], 16)
             asked.append(Asked([request.task.prompt for request in batch], seed))
-        with SAMPLERS[sampling.sampler](policy, config) as sampler:
+        with make_sampler(policy, config) as sampler, self.parts.tasks.judges() as judges:
             for answered in sampler.answers(asked):
-                for request, said in zip(wanted[answered.index], answered.whole(), strict=True):
-                    valid = self.parts.tasks.judge(request.task, said).status is Status.VALID
-                    yield self._answer(request.task.id, policy.generation, request.sample_index, said, valid, "")
+                requests, said = wanted[answered.index], answered.whole()
+                verdicts = judges.verdicts([(r.task, [call]) for r, call in zip(requests, said, strict=True)])
+                for request, call, verdict in zip(requests, said, verdicts, strict=True):
+                    valid = verdict.status is Status.VALID
+                    yield self._answer(request.task.id, policy.generation, request.sample_index, call, valid, "")
 
 
 def choose(run_dir: RunDir, generation: int | None, traces: int, say: Say) -> Subject:
@@ -151,6 +153,11 @@ def choose(run_dir: RunDir, generation: int | None, traces: int, say: Say) -> Su
             f"--generation {chosen}: the generations that trained another are {', '.join(map(str, trained))}"
         )
     config = run_dir.config
+    if config.training.trainer not in TRAINERS:
+        raise TheoryError(
+            f"training.trainer = {config.training.trainer!r}: the theory is about the package's own trainer, whose "
+            "steps it repeats"
+        )
     parts = assemble(config)
     of_generation = list(run_dir.store.traces(generation=chosen, split=Split.DEPLOYED))
     _check(of_generation, chosen)
@@ -170,7 +177,13 @@ def _check(traces: Sequence[Trace], generation: int) -> None:
         raise TheoryError(
             f"generation {generation}: none of its {len(traces)} traces is valid, so neither gradient exists"
         )
-    unknown = sum(trace.completion.logprobs is None for trace in traces if trace.completion.token_ids)
+    several = sum(trace.totals.calls > 1 for trace in traces)
+    if several:
+        raise TheoryError(
+            f"generation {generation}: {several} of its {len(traces)} traces have several calls of the model; the "
+            "theory is about traces of one"
+        )
+    unknown = sum(trace.totals.logprob is None for trace in traces if trace.totals.tokens)
     if unknown:
         raise TheoryError(
             f"generation {generation}: {unknown} of its {len(traces)} traces have no recorded log-probabilities, so "

@@ -11,7 +11,7 @@ from iterdeploy.theory.answers import REFERENCE, Answer, Subject
 from iterdeploy.theory.gradients import Differentiable, compare, differentiable, sums
 from iterdeploy.theory.proposition1 import batch_coefficients, expected, reward
 from iterdeploy.training.examples import make_examples
-from iterdeploy.training.trainer import Pooled, Trainer, read_policy, split_validation
+from iterdeploy.training.trainer import GradientTrainer, TrainingExamples, read_policy, split_validation
 from iterdeploy.types import Example, Policy
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def pool(subject: Subject) -> list[Example]:
     curated = subject.run_dir.pool(subject.generation)
     assert curated is not None, "`choose` takes no generation without a pool"
     weights = curated["weights"]
-    return make_examples(subject.run_dir.store.by_ids(weights), weights)
+    return make_examples(subject.run_dir.store.each(weights), weights)
 
 
 def pool_row(subject: Subject, policy: Policy) -> dict[str, Any]:
@@ -97,10 +97,10 @@ def trained(subject: Subject, start: Policy) -> Iterator[tuple[int | None, Polic
     config = subject.config
     curated = subject.run_dir.pool(subject.generation)
     assert curated is not None
-    examples = Pooled(pool(subject), curated["digest"])
+    examples = TrainingExamples(pool(subject), curated["digest"])
     for steps in STEPS:
         subject.say(f"training {steps} optimiser step{'s' if steps > 1 else ''} on the pool")
-        trainer = Trainer(
+        trainer = GradientTrainer(
             config.training.model_copy(update={"steps": steps, "processes": 1}), config.model, config.seed
         )
         with tempfile.TemporaryDirectory() as folder:

@@ -65,7 +65,8 @@ def differentiable(subject: Subject, policy: Policy, *, exact: bool = False) -> 
 
 
 def example(answer: Answer, weight: float = 1.0) -> Example:
-    return Example(answer.trace_id, answer.prompt + answer.tokens, len(answer.prompt), weight)
+    ids = answer.prompt + answer.tokens
+    return Example(answer.trace_id, ids, ((len(answer.prompt), len(ids)),), weight)
 
 
 def objective_gradient(at: Differentiable, rows: Sequence[Example], normaliser: float) -> "torch.Tensor":

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from iterdeploy.curation.policies import Kept, at_most
+from iterdeploy.curation.policies import at_most, weigh
 from iterdeploy.models.loading import load
 from iterdeploy.models.scoring import policy_logprobs, sequence_logprobs, summed
 from iterdeploy.theory.answers import REFERENCE, Answer, Subject
@@ -152,8 +152,9 @@ def same_trace_kinds(subject: Subject, stored: Sequence[Answer]) -> "dict[str, A
 
 def best_ids(subject: Subject) -> set[str]:
     """The best valid trace of each task among those of the generation."""
-    valid = [Kept(trace) for trace in subject.traces if trace.valid and trace.generation == subject.generation]
-    return {kept.trace.id for kept in at_most(1, valid)}
+    valid = [trace for trace in subject.traces if trace.valid and trace.generation == subject.generation]
+    weighed = weigh(valid, subject.parts.tasks.order)
+    return {best.trace.id for best in at_most(1, weighed)}
 
 
 def batch_coefficients(subject: Subject, rows: Sequence[Example]) -> "Array":
@@ -163,7 +164,7 @@ def batch_coefficients(subject: Subject, rows: Sequence[Example]) -> "Array":
     steps = plan([len(row.token_ids) for row in rows], subject.config.training, subject.config.seed)[0]
     out = np.zeros(len(rows))
     for step in steps:
-        tokens = sum(len(rows[i].token_ids) - rows[i].loss_start for i in step)
+        tokens = sum(rows[i].loss_tokens for i in step)
         out[step] = [rows[i].weight / tokens / len(steps) for i in step]
     return out
 

@@ -5,7 +5,6 @@ w = sum_i n_i beta_i / pi, the sum of grad log pi over these traces is on averag
 each valid answer counts w; so traces that count 1 / w give REINFORCE back. docs/theory.md has the derivation.
 """
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -156,7 +155,7 @@ def recorded_gap(subject: Subject, pool: Sequence[Answer], behaviour: "Array") -
     """
     if subject.config.sampling.temperature != 1:
         return None
-    recorded = {trace.id: math.fsum(trace.completion.logprobs or ()) for trace in subject.traces}
+    recorded = {trace.id: trace.totals.logprob or 0.0 for trace in subject.traces}
     return float(max(abs(recorded[one.trace_id] - behaviour[j, one.generation]) for j, one in enumerate(pool)))
 
 

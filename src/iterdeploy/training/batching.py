@@ -92,6 +92,7 @@ def collate(rows: Sequence[Example], pad_id: int) -> Batch:
         length = len(row.token_ids)
         ids[i, :length] = torch.as_tensor(row.token_ids, dtype=torch.int64)
         attention[i, :length] = 1
-        loss_mask[i, row.loss_start : length] = 1
+        for start, end in row.spans:
+            loss_mask[i, start:end] = 1
     behaviour = [math.nan if row.behaviour_logprob is None else row.behaviour_logprob for row in rows]
     return Batch(ids, attention, loss_mask, torch.tensor([row.weight for row in rows]), torch.tensor(behaviour))

@@ -1,21 +1,38 @@
 """From curated traces to training examples: the stored token ids, never re-rendered and never re-tokenised text."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
-from iterdeploy.types import Example, Trace
+from iterdeploy.types import Completion, Example, Trace
 
 
-def make_examples(traces: Mapping[str, Trace], weights: Mapping[str, float]) -> list[Example]:
-    """One example per trace id of `weights`, in its order: the prompt's ids, then exactly the sampled ids.
+def make_examples(traces: Iterable[Trace], weights: Mapping[str, float]) -> list[Example]:
+    """The examples of the traces, in their order: the ids that were sent, and exactly those that were sampled.
 
-    The loss begins after the prompt and includes the end mark, so a policy learns to stop. A truncated answer has none
-    and gets none: it is trained on as it was sampled.
+    What the model sampled carries the loss, the end marks included, so a policy learns to stop; what it was sent does
+    not. A truncated answer has no end mark and gets none: it is trained on as it was sampled.
+
+    An agent takes turns. A call whose prompt is all that was sent and sampled before, and something new, continues the
+    example; any other call, as after a template dropped the reasoning, begins another one of the same trace.
     """
     examples = []
-    for trace_id, weight in weights.items():
-        said = traces[trace_id].completion
-        token_ids, loss_start = said.prompt_token_ids + said.token_ids, len(said.prompt_token_ids)
-        behaviour = None if said.logprobs is None else math.fsum(said.logprobs)
-        examples.append(Example(trace_id, token_ids, loss_start, weight, behaviour))
+    for trace in traces:
+        calls = tuple(trace.completions)
+        starts = [0, *(i for i, (before, call) in enumerate(pairwise(calls), 1) if not _continues(before, call))]
+        for part, (start, end) in enumerate(pairwise([*starts, len(calls)])):
+            examples.append(_example(trace.id, calls[start:end], weights[trace.id], part))
     return examples
+
+
+def _continues(before: Completion, call: Completion) -> bool:
+    known = before.prompt_token_ids + before.token_ids
+    return call.prompt_token_ids[: len(known)] == known
+
+
+def _example(trace_id: str, calls: Sequence[Completion], weight: float, part: int) -> Example:
+    spans = [(len(call.prompt_token_ids), len(call.prompt_token_ids) + len(call.token_ids)) for call in calls]
+    logprobs = [value for call in calls for value in call.logprobs or ()]
+    known = all(call.logprobs is not None for call in calls)
+    token_ids = calls[-1].prompt_token_ids + calls[-1].token_ids
+    return Example(trace_id, token_ids, tuple(spans), weight, math.fsum(logprobs) if known else None, part)

@@ -199,4 +199,4 @@ def _mean_loss(forward: Forward, rows: Sequence[Example], config: TrainingConfig
 
 
 def _tokens_with_loss(rows: Sequence[Example]) -> float:
-    return float(sum(len(row.token_ids) - row.loss_start for row in rows))
+    return float(sum(row.loss_tokens for row in rows))

@@ -23,14 +23,14 @@ def measure(
     import torch
 
     forward.model.eval()
-    tokens = sum(len(example.token_ids) - example.loss_start for example in train)
-    own: dict[str, float] = {}
+    tokens = sum(example.loss_tokens for example in train)
+    own: dict[tuple[str, int], float] = {}
     with torch.no_grad():
         for rows in ranks.passes(train, tokens_per_pass):
             batch = forward.batch(rows)
             found = importance_ratios(forward.logprobs(batch), batch.loss_mask, batch.behaviour)
-            own.update(zip([row.trace_id for row in rows], found.tolist(), strict=True))
-    everyone: dict[str, float] = {}  # by trace, as a process without a row of its own measures another's once more
+            own.update(zip([(row.trace_id, row.part) for row in rows], found.tolist(), strict=True))
+    everyone: dict[tuple[str, int], float] = {}  # a process without rows measures another's again
     for part in ranks.gather(own):
         everyone.update(part)
     ratios = torch.tensor(list(everyone.values()), dtype=torch.float64)

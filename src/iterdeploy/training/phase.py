@@ -18,7 +18,7 @@ class TrainingError(UserError):
 
 
 @dataclass(frozen=True, slots=True)
-class Pooled:
+class TrainingExamples:
     """What a training phase gets: the examples with the digest of the pool that they come from."""
 
     examples: Sequence[Example]
@@ -34,7 +34,7 @@ class Phase:
     """Whose weights training starts from."""
     generation: int
     """Of the policy that is made."""
-    pool: Pooled
+    pool: TrainingExamples
 
     @property
     def identifier(self) -> str:
@@ -72,13 +72,14 @@ def read_policy(folder: Path) -> Policy:
 
 
 def split_validation(examples: Sequence[Example], share: float) -> tuple[list[Example], list[Example]]:
-    """(training examples, validation examples). The validation ones have the smallest hashes of their prompts, so all
-    traces of one task fall on the same side; at least one example always trains."""
+    """(training examples, validation examples). The validation ones have the smallest hashes of their trace's first
+    prompt, so all traces of one task fall on the same side; at least one example always trains."""
     if share == 0 or len(examples) < 2:
         return list(examples), []
-    digests = {example.trace_id: content_hash(example.token_ids[: example.loss_start]) for example in examples}
+    prompts = {example.trace_id: example.token_ids[: example.spans[0][0]] for example in reversed(examples)}
+    digests = {trace_id: content_hash(prompt) for trace_id, prompt in prompts.items()}
     wanted = min(len(examples) - 1, max(1, round(share * len(examples))))
-    threshold = sorted(digests.values())[wanted]
+    threshold = sorted(digests[example.trace_id] for example in examples)[wanted]
     held = [example for example in examples if digests[example.trace_id] < threshold]
     train = [example for example in examples if digests[example.trace_id] >= threshold]
     return train, held

@@ -2,16 +2,35 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
-from iterdeploy.config import ConfigError, ModelConfig, TrainingConfig
+from iterdeploy import registry
+from iterdeploy.config import ConfigError, ModelConfig, RunConfig, TrainingConfig
 from iterdeploy.training.fit import fit
-from iterdeploy.training.phase import Phase, Pooled, Progress, TrainingError, read_policy, split_validation
+from iterdeploy.training.phase import Phase, Progress, TrainingError, TrainingExamples, read_policy, split_validation
 from iterdeploy.training.ranks import Ranks
 from iterdeploy.training.worker import fit_in_workers
 from iterdeploy.types import Policy
 
 
-class Trainer:
+class Trainer(Protocol):
+    """Makes the policy of the next generation. Your own is a class of this form, made of the run's configuration."""
+
+    def start(self, base: Policy, previous: Policy) -> Policy:
+        """The policy whose weights training starts from."""
+        ...
+
+    def fit(self, start: Policy, generation: int, pool: TrainingExamples, out: Path, progress: Progress) -> None:
+        """Trains and writes weights (or an adapter), `policy.json` and `training.json` into `out`.
+
+        Goes on from a checkpoint of the same policy that an interrupted call left there.
+        """
+        ...
+
+
+class GradientTrainer:
+    """The package's own: AdamW on all weights or on a LoRA adapter, in this process or in several."""
+
     def __init__(self, config: TrainingConfig, model: ModelConfig, seed: int) -> None:
         if config.processes > 1 and find_spec("accelerate") is None:
             raise ConfigError(f"training.processes = {config.processes} needs accelerate: pip install accelerate")
@@ -19,11 +38,15 @@ class Trainer:
         self._model = model
         self._seed = seed
 
+    @classmethod
+    def of(cls, config: RunConfig) -> "GradientTrainer":
+        return cls(config.training, config.model, config.seed)
+
     def start(self, base: Policy, previous: Policy) -> Policy:
         """The policy whose weights training starts from."""
         return base if self._config.start_from == "base" else previous
 
-    def fit(self, start: Policy, generation: int, pool: Pooled, out: Path, progress: Progress) -> None:
+    def fit(self, start: Policy, generation: int, pool: TrainingExamples, out: Path, progress: Progress) -> None:
         """Trains and writes weights (or an adapter), `policy.json` and `training.json` into `out`.
 
         Goes on from a checkpoint of the same policy that an interrupted call left there.
@@ -35,4 +58,23 @@ class Trainer:
             fit_in_workers(phase, out, progress)
 
 
-__all__ = ["Pooled", "Trainer", "TrainingError", "read_policy", "split_validation"]
+TRAINERS = {"iterdeploy": "iterdeploy.training.trainer:GradientTrainer.of"}
+
+
+def make_trainer(config: RunConfig) -> Trainer:
+    """The trainer that the configuration names. ConfigError if it cannot be made."""
+    kind = registry.find(config.training.trainer, TRAINERS, "iterdeploy.trainers", "training.trainer")
+    registry.options(kind, config.training.options, "training.options")
+    trainer: Trainer = kind(config)
+    return trainer
+
+
+__all__ = [
+    "GradientTrainer",
+    "Trainer",
+    "TrainingError",
+    "TrainingExamples",
+    "make_trainer",
+    "read_policy",
+    "split_validation",
+]

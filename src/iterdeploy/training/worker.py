@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from iterdeploy.config import ModelConfig, TrainingConfig, UserError
 from iterdeploy.training.fit import fit
-from iterdeploy.training.phase import Phase, Pooled, Progress, TrainingError
+from iterdeploy.training.phase import Phase, Progress, TrainingError, TrainingExamples
 from iterdeploy.training.ranks import Ranks
 from iterdeploy.types import Example, Policy
 
@@ -103,14 +103,17 @@ def _written(phase: Phase) -> str:
 
 def _read(text: str) -> Phase:
     values: dict[str, Any] = json.loads(text)
-    examples = [Example(**{**row, "token_ids": tuple(row["token_ids"])}) for row in values["examples"]]
+    examples = [
+        Example(**{**row, "token_ids": tuple(row["token_ids"]), "spans": tuple(map(tuple, row["spans"]))})
+        for row in values["examples"]
+    ]
     return Phase(
         TrainingConfig.model_validate(values["config"]),
         ModelConfig.model_validate(values["model"]),
         values["seed"],
         Policy(**values["start"]),
         values["generation"],
-        Pooled(examples, values["digest"]),
+        TrainingExamples(examples, values["digest"]),
     )
 
 

@@ -10,11 +10,11 @@ from iterdeploy.config import RunConfig
 from iterdeploy.metrics import seeds
 from iterdeploy.metrics.records import Point
 from iterdeploy.metrics.results import TaskResult
+from iterdeploy.record.counts import Counts, count
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report.drawing.tables import Metrics
 from iterdeploy.report.facts import contents
 from iterdeploy.report.facts.contents import SeenSizes, pretraining_sizes
-from iterdeploy.report.facts.counts import Counts, count
 
 Wanted = Callable[["Run", TaskResult], bool]
 """Whether a run's task belongs to what is asked about."""

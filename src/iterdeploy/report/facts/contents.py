@@ -9,9 +9,9 @@ from iterdeploy.audit.records import Audit
 from iterdeploy.audit.saved import read_audit
 from iterdeploy.config import RunConfig
 from iterdeploy.models.loading import embedded_models
+from iterdeploy.record.counts import Counts, count
 from iterdeploy.record.files import read_json
 from iterdeploy.record.run_dir import RunDir
-from iterdeploy.report.facts.counts import Counts, count
 from iterdeploy.report.facts.sample import Sample, choose
 
 SeenSizes = Mapping[str, Sequence[int]]

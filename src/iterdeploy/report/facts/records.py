@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from iterdeploy.planning.plans import Plan, plan_of
 from iterdeploy.record.store import Listed
 from iterdeploy.report.facts.playback import Scene, moves_of
 from iterdeploy.types import Task, Trace
@@ -12,27 +13,29 @@ from iterdeploy.types import Task, Trace
 
 def entry(listed: Listed, trained: Collection[int]) -> dict[str, Any]:
     """What a list says of a trace. `trained`: the generations whose pools hold it."""
-    return {**asdict(listed), "trained": sorted(trained)}
+    row = asdict(listed)
+    facts = row.pop("facts")
+    return {**row, "steps": int(facts.get("plan_length", 0)), "trained": sorted(trained)}
 
 
 def opened(trace: Trace, task: Task, scene: Scene | str, longest_text: int) -> dict[str, Any]:
     """The rest of it; of its text up to `longest_text` characters and how many are left out."""
-    said, verdict = trace.completion, trace.verdict
-    moves = moves_of(task.payload, scene, verdict.plan) if isinstance(scene, Scene) and verdict.plan else None
+    verdict, text, plan = trace.verdict, trace.text, plan_of(trace.verdict)
+    moves = moves_of(task.payload, scene, plan) if isinstance(scene, Scene) and plan else None
     return {
         "reason": verdict.reason,
-        "text": said.text[:longest_text],
-        "left_out": max(0, len(said.text) - longest_text),
-        "plan": verdict.plan,
-        "said": _as_said(trace, task),
-        "failed": verdict.failed_step,
-        "cost": verdict.cost,
-        "strict": verdict.strict,
+        "text": text[:longest_text],
+        "left_out": max(0, len(text) - longest_text),
+        "plan": plan,
+        "said": _as_said(plan, task),
+        "failed": whole(verdict.facts.get("failed_step")),
+        "cost": verdict.facts.get("cost"),
+        "strict": bool(verdict.facts.get("strict")),
         "validator": verdict.validator,
         "policy": trace.policy_id,
         "temperature": trace.sampling.temperature,
-        "tokens": len(said.token_ids),
-        "reasoning_tokens": said.reasoning_tokens,
+        "tokens": trace.totals.tokens,
+        "reasoning_tokens": trace.totals.reasoning_tokens,
         "moves": moves and asdict(moves),
     }
 
@@ -47,12 +50,16 @@ def asked(task: Task, scene: Scene | str, longest_text: int) -> dict[str, Any]:
     }
 
 
-def _as_said(trace: Trace, task: Task) -> list[list[str]] | None:
+def whole(number: float | None) -> int | None:
+    return None if number is None else int(number)
+
+
+def _as_said(plan: Plan, task: Task) -> list[list[str]] | None:
     """The plan in the words of the answer, where the task was asked under random names; else None."""
     if "true_names" not in task.payload:
         return None
     random_names = {name: word for word, name in json.loads(task.payload["true_names"]).items()}
-    return [[random_names.get(word, word.removeprefix("?")) for word in step] for step in trace.verdict.plan]
+    return [[random_names.get(word, word.removeprefix("?")) for word in step] for step in plan]
 
 
 def trained_by(pools: Mapping[int, Mapping[str, Any]]) -> dict[str, list[int]]:

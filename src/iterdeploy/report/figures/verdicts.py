@@ -2,12 +2,12 @@
 
 from collections import Counter
 
+from iterdeploy.record.counts import Failure
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.painting import Bar, Colour, Part
 from iterdeploy.report.drawing.tables import Cell, Group, Link, Table, traces_where
 from iterdeploy.report.facts.contents import Contents
-from iterdeploy.report.facts.counts import Failure
 from iterdeploy.types import Status
 
 COLOURS = {

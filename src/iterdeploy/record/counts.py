@@ -1,4 +1,4 @@
-"""What the report counts in the store, in SQL over the columns that stand beside the blobs: nothing is unpacked."""
+"""What the report counts in the store, in SQL: what the model wrote is never read."""
 
 import re
 from collections import Counter
@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from iterdeploy.metrics.results import TaskResult
-from iterdeploy.record import sqlite
 from iterdeploy.record.store import TraceStore
 
-_ANSWERS = """
+_LENGTH = "CASE WHEN status = 'valid' THEN json_extract(facts, '$.plan_length') END"
+_ANSWERS = f"""
     SELECT generation, split, domain, count(*), sum(tokens), avg(reasoning_tokens),
-        avg(CASE WHEN status = 'valid' THEN plan_length END), max(CASE WHEN status = 'valid' THEN plan_length END),
-        avg(CASE WHEN status = 'valid' THEN cost / json_extract(payload, '$.reference_cost') END)
+        avg({_LENGTH}), CAST(max({_LENGTH}) AS INTEGER),
+        avg(CASE WHEN status = 'valid' THEN json_extract(facts, '$.cost_ratio') END)
     FROM traces JOIN tasks ON tasks.id = task_id WHERE generation < ? GROUP BY generation, split, domain
 """
-_LENGTHS = """
-    SELECT generation, split, domain, plan_length, count(*)
-    FROM traces JOIN tasks ON tasks.id = task_id WHERE generation < ? AND status = 'valid'
-    GROUP BY generation, split, domain, plan_length ORDER BY plan_length
+_LENGTHS = f"""
+    SELECT generation, split, domain, {_LENGTH} AS length, count(*)
+    FROM traces JOIN tasks ON tasks.id = task_id WHERE generation < ? AND length IS NOT NULL
+    GROUP BY generation, split, domain, length ORDER BY length
 """
 _REASONS = """
     SELECT generation, status, reason, count(*)
@@ -84,19 +84,17 @@ class Counts:
 
 def count(store: TraceStore, generations: int) -> Counts:
     """Counts the traces of the first `generations` generations."""
+    limit = [generations]
     tasks: dict[tuple[int, str], list[TaskResult]] = {}
     for result in store.results(generations):
         tasks.setdefault((result.generation, result.split), []).append(result)
-    sql = sqlite.reader(store.path)
-    limit = [generations]
-    answers = [Answers(*row) for row in sql.execute(_ANSWERS, limit)]
+    answers = [Answers(*row) for row in store.rows(_ANSWERS, limit)]
     lengths: dict[tuple[int, str, str], dict[int, int]] = {}
-    for generation, split, domain, length, plans in sql.execute(_LENGTHS, limit):
-        lengths.setdefault((generation, split, domain), {})[length] = plans
+    for generation, split, domain, length, plans in store.rows(_LENGTHS, limit):
+        lengths.setdefault((generation, split, domain), {})[int(length)] = plans
     failures: dict[int, Counter[Failure]] = {}
-    for generation, status, reason, times in sql.execute(_REASONS, limit):
+    for generation, status, reason, times in store.rows(_REASONS, limit):
         failures.setdefault(generation, Counter())[Failure(status, kind(reason))] += times
-    sql.close()
     return Counts(tasks, answers, lengths, failures)
 
 

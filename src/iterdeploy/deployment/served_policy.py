@@ -11,13 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from iterdeploy.config import RunConfig
 from iterdeploy.models.chat import load_tokenizer, prompt_ids
 from iterdeploy.models.loading import tokenizer_digest
 from iterdeploy.models.scoring import policy_logprobs
-from iterdeploy.record.store import TraceStore
 from iterdeploy.samplers import Sampler
-from iterdeploy.steps.parts import Parts
+from iterdeploy.steps.run import Run
 from iterdeploy.steps.stops import Stopped
 from iterdeploy.types import Policy
 
@@ -42,21 +40,19 @@ class Text:
 
 
 @contextmanager
-def shown_to_be(
-    policy: Policy, sampler: Sampler, prompts: Sequence[str], parts: Parts, store: TraceStore
-) -> Iterator[Sampler]:
+def verified(policy: Policy, sampler: Sampler, prompts: Sequence[str], run: Run) -> Iterator[Sampler]:
     """The sampler, entered; if its model is in another process, shown to be the policy. Stops the run if it is not."""
-    _check_tokenizer(policy, parts.base)
+    _check_tokenizer(policy, run.policy(0))
     texts: list[Text] = []
     expected: list[list[float]] = []
     if sampler.served:
-        texts = _texts(policy, prompts, parts.config, store)
-        read = policy_logprobs(policy, [(one.prompt, one.tokens) for one in texts], parts.config)
+        texts = _texts(policy, prompts, run)
+        read = policy_logprobs(policy, [(one.prompt, one.tokens) for one in texts], run.config)
         expected = [values.tolist() for values in read]
     with sampler:
         found = sampler.logprobs([(one.prompt, one.tokens) for one in texts]) if sampler.served else None
         if found is not None:
-            _compare(policy, texts, expected, found, parts.config.model.dtype)
+            _compare(policy, texts, expected, found, run.config.model.dtype)
         yield sampler
 
 
@@ -72,18 +68,19 @@ def _check_tokenizer(policy: Policy, base: Policy) -> None:
         )
 
 
-def _texts(policy: Policy, prompts: Sequence[str], config: RunConfig, store: TraceStore) -> list[Text]:
+def _texts(policy: Policy, prompts: Sequence[str], run: Run) -> list[Text]:
     """Stored answers of generation 0 and of the one before the policy's; for generation 0, prompts."""
+    store = run.store
     texts = [
-        Text(said.prompt_token_ids, said.token_ids[:TOKENS], generation, said.logprobs and said.logprobs[:TOKENS])
+        Text(call.prompt_token_ids, call.token_ids[:TOKENS], generation, call.logprobs and call.logprobs[:TOKENS])
         for generation in sorted({0, policy.generation - 1} if policy.generation else ())
-        for said in (one.completion for one in store.each(store.first_ids(ROWS, generation=generation)))
-        if said.token_ids
+        for call in (trace.completions[0] for trace in store.each(store.first_ids(ROWS, generation=generation)))
+        if call.token_ids
     ]
     if texts:
         return texts
-    tokenizer = load_tokenizer(Path(policy.base_model), config.model)
-    encoded = [prompt_ids(tokenizer, prompt, config.model)[: TOKENS + 1] for prompt in sorted(set(prompts))]
+    tokenizer = load_tokenizer(Path(policy.base_model), run.config.model)
+    encoded = [prompt_ids(tokenizer, prompt, run.config.model)[: TOKENS + 1] for prompt in sorted(set(prompts))]
     return [Text(ids[:1], ids[1:], None, None) for ids in encoded[:ROWS]]
 
 

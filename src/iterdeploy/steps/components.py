@@ -5,33 +5,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iterdeploy.config import ConfigError, ModelConfig, RunConfig
-from iterdeploy.curation.policies import CurationPolicy, compose, rewarded
+from iterdeploy.curation.named import find_policies
+from iterdeploy.curation.policies import Keep, compose, rewarded
 from iterdeploy.models import chat
 from iterdeploy.models.loading import base_policy, context_length, model_folder
 from iterdeploy.redaction import refuse_keys
-from iterdeploy.samplers import SAMPLERS, Sampler, check_sampler
+from iterdeploy.samplers import Sampler, check_sampler, make_sampler
 from iterdeploy.steps.clock import Clock
-from iterdeploy.tasksets import TaskSet, task_set
+from iterdeploy.tasks import TaskSet, task_set
 from iterdeploy.tracking import Tracking
-from iterdeploy.training.trainer import Trainer
+from iterdeploy.training.trainer import Trainer, make_trainer
 from iterdeploy.types import Policy, Task
 
 
 @dataclass(frozen=True)
-class Parts:
+class Components:
     config: RunConfig
     base: Policy
     tasks: TaskSet
-    curation: CurationPolicy
+    curation: Keep
     trainer: Trainer
     clock: Clock
     tracking: Tracking
 
     def sampler(self, policy: Policy) -> Sampler:
-        return SAMPLERS[self.config.sampling.sampler](policy, self.config)
+        return make_sampler(policy, self.config)
 
 
-def assemble(config: RunConfig) -> Parts:
+def assemble(config: RunConfig) -> Components:
     """The parts of a run. ConfigError, before any model is loaded, if the configuration cannot work."""
     clock = Clock()
     refuse_keys(config)
@@ -42,16 +43,23 @@ def assemble(config: RunConfig) -> Parts:
     tasks = task_set(config)
     base = base_policy(folder)
     _check_context(config, base, [*tasks.deployed(0), *tasks.held_out])
-    trainer = Trainer(config.training, config.model, config.seed)
-    return Parts(config, base, tasks, curation, trainer, clock, tracking)
+    trainer = make_trainer(config)
+    return Components(config, base, tasks, curation, trainer, clock, tracking)
 
 
-def _curation(config: RunConfig) -> CurationPolicy:
+def _curation(config: RunConfig) -> Keep:
     """The configured policies, and after them the weights that the objective gives."""
-    kept = compose(config.curation.policies)
-    if not config.training.objective.endswith("reinforce"):
-        return kept
-    return lambda traces: rewarded(config.training.baseline, kept(traces))
+    policies = find_policies(config.curation.policies)
+    keep, training = compose(policies), config.training
+    if not training.objective.endswith("reinforce"):
+        return keep
+    if training.baseline != "none" and (narrow := [policy.name for policy in policies if policy.valid_only]):
+        raise ConfigError(
+            f'training.objective = "{training.objective}" with a baseline learns from the invalid traces as well: take '
+            f'"{narrow[0]}" out of curation.policies (for example ["newest_generation"]), or set '
+            'training.baseline = "none"'
+        )
+    return lambda traces: rewarded(training.baseline, keep(traces))
 
 
 def _check_context(config: RunConfig, base: Policy, tasks: Sequence[Task]) -> None:

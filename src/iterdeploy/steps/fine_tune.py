@@ -1,0 +1,26 @@
+"""Fine-tunes: the next generation's policy, trained on a curated pool."""
+
+from pathlib import Path
+
+from iterdeploy.curation.policies import TrainingPool
+from iterdeploy.steps.clock import Activity
+from iterdeploy.steps.run import Run
+from iterdeploy.training.examples import make_examples
+from iterdeploy.training.trainer import TrainingExamples, read_policy
+from iterdeploy.types import Policy
+
+
+def fine_tune(policy: Policy, pool: TrainingPool, run: Run) -> Policy:
+    """The policy of the next generation, trained from the base model or from `policy`."""
+    generation = policy.generation + 1
+    start = run.trainer.start(run.policy(0), policy)
+
+    def fit(out: Path) -> None:
+        examples = make_examples(run.store.each(pool.weights), pool.weights)
+        with (
+            run.clock.activity(Activity.TRAINING),
+            run.display.bar(f"training generation {generation}", "tokens") as progress,
+        ):
+            run.trainer.fit(start, generation, TrainingExamples(examples, pool.digest), out, progress)
+
+    return read_policy(run.stage(policy.generation).folder("policy", fit))

@@ -1,0 +1,74 @@
+"""A run that is going on: its folder, what it is made of, and who watches it. Steps take it as one argument."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from iterdeploy.config import RunConfig
+from iterdeploy.curation.policies import Keep
+from iterdeploy.record.run_dir import RunDir, Stage
+from iterdeploy.record.store import TraceStore
+from iterdeploy.samplers import Sampler
+from iterdeploy.steps.clock import Clock
+from iterdeploy.steps.components import Components
+from iterdeploy.tasks import TaskSet
+from iterdeploy.training.trainer import Trainer, read_policy
+from iterdeploy.types import Policy
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total)."""
+
+
+class Display(Protocol):
+    """Who watches a run."""
+
+    def bar(self, title: str, unit: str) -> AbstractContextManager[Progress]:
+        """Shows the progress of work that is counted in `unit`."""
+        ...
+
+    def generation(self, folder: RunDir) -> None:
+        """A generation is done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    folder: RunDir
+    components: Components
+    display: Display
+
+    @property
+    def config(self) -> RunConfig:
+        return self.components.config
+
+    @property
+    def store(self) -> TraceStore:
+        return self.folder.store
+
+    @property
+    def tasks(self) -> TaskSet:
+        return self.components.tasks
+
+    @property
+    def curation(self) -> Keep:
+        return self.components.curation
+
+    @property
+    def trainer(self) -> Trainer:
+        return self.components.trainer
+
+    @property
+    def clock(self) -> Clock:
+        return self.components.clock
+
+    def sampler(self, policy: Policy) -> Sampler:
+        return self.components.sampler(policy)
+
+    def stage(self, generation: int) -> Stage:
+        """The outputs of a generation."""
+        return self.folder.generation(generation)
+
+    def policy(self, generation: int) -> Policy:
+        """The policy of a generation, which must be there."""
+        return read_policy(self.folder.policy(generation)) if generation else self.components.base

@@ -1,0 +1,61 @@
+"""Where tasks come from and who judges the answers: the package's own task sets, or anybody's class.
+
+`kind = "sums.py:Sums"` in a configuration is all that it takes to use a class of these members:
+
+    class Sums:
+        def __init__(self, options, seed): ...      # [tasks.options], as checked by a pydantic model named Options
+        held_out: Sequence[Task]                    # never trained on
+        def deployed(self, generation): ...         # the tasks that users bring to this generation
+        def judge(self, task, completions): ...     # -> Verdict; called in several processes at once
+        def describe(self): ...                     # optional; {"Tasks": "sums of two numbers"}, for reports
+        def order(self, verdict): ...               # optional; a tuple, the smaller the better the valid answer
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from iterdeploy import registry
+from iterdeploy.config import RunConfig
+from iterdeploy.tasks.judging import Judges
+from iterdeploy.types import Task, Verdict
+
+
+class TaskSet(Protocol):
+    @property
+    def held_out(self) -> Sequence[Task]:
+        """The tasks that only measure, the same in every generation."""
+        ...
+
+    def deployed(self, generation: int) -> Sequence[Task]:
+        """The tasks that users bring to this generation."""
+        ...
+
+    def judges(self) -> Judges:
+        """Who judges the answers, a context manager."""
+        ...
+
+    def order(self, verdict: Verdict) -> tuple[float, ...]:
+        """Which of two valid answers to a task is better: the one with the smaller tuple."""
+        ...
+
+    def describe(self) -> Mapping[str, str]:
+        """Label -> text, for the report, the model card and the dry run. "Tasks" says in a few words what they are."""
+        ...
+
+
+TASKSETS = {
+    "planning": "iterdeploy.planning.taskset:PlanningTasks.of",
+    "pddl": "iterdeploy.planning.own_tasks:OwnTasks.of",
+}
+"""The package's own: name -> function from a `RunConfig` to the task set."""
+
+OWN = "iterdeploy.tasks.python:PythonTasks"
+"""What makes a `TaskSet` of anybody's class."""
+
+
+def task_set(config: RunConfig) -> TaskSet:
+    """The task set that `tasks.kind` names. ConfigError if it cannot be made."""
+    tasks: TaskSet = registry.find(TASKSETS.get(config.tasks.kind, OWN), {}, "iterdeploy.tasksets", "tasks.kind")(
+        config
+    )
+    return tasks

@@ -1,0 +1,84 @@
+"""Other people's task sets: any class with `held_out`, `deployed` and `judge`, found through the registry.
+
+Its own keys stand in [tasks.options]. Where the class, or its module, has a pydantic model named Options, it checks
+them before anything expensive starts, and the class gets the model; otherwise it gets a plain dictionary.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+
+from iterdeploy import registry
+from iterdeploy.config import ConfigError, RunConfig, TasksConfig
+from iterdeploy.tasks import TASKSETS
+from iterdeploy.tasks.judging import Judges, ProcessJudges
+from iterdeploy.types import Completion, Split, Task, Verdict, content_hash
+
+MEMBERS = ("held_out", "deployed", "judge")
+
+
+class PythonTasks:
+    """The task set that `tasks.kind` names, with everything that it hands over checked."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+        self._kind = config.tasks.kind
+        made = registry.find(self._kind, TASKSETS, "iterdeploy.tasksets", "tasks.kind")
+        _check_keys(config.tasks)
+        options = registry.options(made, config.tasks.options, "tasks.options")
+        try:
+            self._tasks = made(options, config.seed)
+        except Exception as error:
+            raise ConfigError(f"tasks.kind: {self._kind} fails when it is made: {registry.described(error)}") from error
+        if missing := [name for name in MEMBERS if not hasattr(self._tasks, name)]:
+            raise ConfigError(f"tasks.kind: {self._kind} has no {missing[0]!r}; a task set has {', '.join(MEMBERS)}")
+
+    @cached_property
+    def held_out(self) -> Sequence[Task]:
+        return self._checked(self._tasks.held_out, Split.HELD_OUT)
+
+    def deployed(self, generation: int) -> Sequence[Task]:
+        """Each task once, and none that is held out as well: nothing of those may ever train."""
+        apart = {_content(task) for task in self.held_out}
+        tasks = self._checked(self._tasks.deployed(generation), Split.DEPLOYED)
+        if not tasks:
+            raise ConfigError(f"tasks.kind: {self._kind} deploys no task in generation {generation}")
+        return [task for task in tasks if _content(task) not in apart]
+
+    def judges(self) -> Judges:
+        return ProcessJudges(self._config)
+
+    def judge(self, task: Task, completions: Sequence[Completion]) -> Verdict:
+        """In this process, which is one that `judges` started."""
+        verdict: Verdict = self._tasks.judge(task, completions)
+        return verdict
+
+    def describe(self) -> Mapping[str, str]:
+        described = self._tasks.describe() if hasattr(self._tasks, "describe") else {}
+        return {"Tasks": self._kind, **{str(label): str(text) for label, text in described.items()}}
+
+    def order(self, verdict: Verdict) -> tuple[float, ...]:
+        """Of two valid answers to a task the one with the higher reward is better, unless the task set has an order."""
+        return tuple(self._tasks.order(verdict)) if hasattr(self._tasks, "order") else (-verdict.reward,)
+
+    def _checked(self, tasks: Iterable[Task], split: Split) -> list[Task]:
+        unique: dict[str, Task] = {}
+        for task in tasks:
+            if not isinstance(task, Task) or task.split is not split:
+                raise ConfigError(
+                    f"tasks.kind: {self._kind} gives {task!r:.200} as a {split} task: make it with "
+                    f'Task.make(domain=..., size=..., split="{split}", prompt=..., payload=...)'
+                )
+            unique.setdefault(task.id, task)
+        return list(unique.values())
+
+
+def _content(task: Task) -> str:
+    return content_hash(task.prompt, dict(task.payload))
+
+
+def _check_keys(config: TasksConfig) -> None:
+    """What would be ignored in silence is refused."""
+    unset = TasksConfig.model_validate({"kind": config.kind})
+    for key in TasksConfig.model_fields:
+        if key not in ("kind", "options") and getattr(config, key) != getattr(unset, key):
+            raise ConfigError(f'tasks.{key}: not with tasks.kind = "{config.kind}"; its own keys go in [tasks.options]')
