@@ -78,7 +78,10 @@ def explain(error: sqlite3.Error) -> str:
     """What happened to the trace store, and how to fix it."""
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:
         case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
-            return f"the trace store cannot be read or written ({error}), most likely because the disk is full"
+            return (
+                f"the trace store cannot be read or written ({error}), most likely because the disk is full; free some "
+                "space and call `iterdeploy resume`: what was stored before is complete, nothing is half-written"
+            )
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
             return f"the trace store cannot be opened or written ({error}): look at the permissions of the run's folder"
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
