@@ -14,6 +14,7 @@ import pytest
 from helpers.support import as_version_1
 from iterdeploy.cli.main import main
 from iterdeploy.record.run_dir import RunDir
+from iterdeploy.record.store import TraceStore
 from iterdeploy.tables import markdown
 from iterdeploy.theory.answers import GROUPS, Subject, TheoryError, choose
 from iterdeploy.theory.as_trained import ceiling, pool
@@ -415,15 +416,16 @@ def changed(folder: Path, statement: str) -> None:
         ("SELECT 1", 7, ("--generation 7", "0, 1")),
         ("SELECT 1", 2, ("--generation 2", "0, 1")),
         ("UPDATE traces SET status = 'invalid' WHERE generation = 1", None, ("generation 1", "none of its 24 traces")),
-        ("UPDATE traces SET logprobs = NULL WHERE generation = 1", None, ("no recorded log-probabilities",)),
+        ("UPDATE traces SET logprob = NULL WHERE generation = 1", None, ("no recorded log-probabilities",)),
     ],
 )
 def test_what_cannot_be_looked_at_is_said_before_anything_is_loaded(
     finished_copy: Path, statement: str, generation: int | None, words: tuple[str, ...]
 ) -> None:
     changed(finished_copy, statement)
+    run_dir = RunDir.reading(finished_copy, TraceStore(finished_copy / "traces.sqlite", read_only=True))
     with pytest.raises(TheoryError) as told:
-        choose(RunDir.read(finished_copy), generation, 400, quiet)
+        choose(run_dir, generation, 400, quiet)
     for word in words:
         assert word in str(told.value)
 
