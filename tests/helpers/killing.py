@@ -22,7 +22,7 @@ BOOKKEEPING = (
     "record/run_dir.py",
     "record/files.py",
     "record/store.py",
-    "steps/collect.py",
+    "deployment/deploy.py",
     "loop.py",
     "curation/policies.py",
     "cli/run.py",

@@ -53,17 +53,18 @@ def reasoning(steps: list[Step]) -> Reasoning:
     lines: Reasoning = []
     walk: list[str] = []
     run: list[str] = []
+    pushed = ("", "")
     for step in steps:
         if step[0] == "move":
             walk = [*(walk or [step[1]]), step[2]]
             continue
-        _, stand, start, end, _, box = step
-        if run and not walk:  # the robot has to walk before it can push in another direction
+        _, stand, start, end, way, box = step
+        if not walk and (box, way) == pushed:
             run.insert(-2, end)
         else:
             run = ["push", box, start, end, "behind", stand]
             lines += [run, ["walk", *(walk or [stand])]]
-        walk = []
+        walk, pushed = [], (box, way)
     return lines
 
 
