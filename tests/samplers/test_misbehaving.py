@@ -67,7 +67,7 @@ SETTINGS: dict[str, Any] = {
     "sampling.sampler": "openai",
     "sampling.batch_size": 2,
     "server.concurrency": 2,
-    "server.timeout": 1.0,
+    "server.timeout": 2.5,
     "server.retries": RETRIES,
     "server.key_variable": "MYCRED",
 }
@@ -88,7 +88,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(served_policy, "policy_logprobs", lambda policy, rows, config: [])
     monkeypatch.setattr(client_module, "FIRST_PAUSE", 0.0)
     monkeypatch.setattr(client_module, "LONGEST_PAUSE", 0.1)
-    monkeypatch.setattr(client_module, "SILENCE", 0.5)
+    monkeypatch.setattr(client_module, "SILENCE", 1.5)
     monkeypatch.setenv("MYCRED", KEY)
     with misbehaving() as running:
         yield running
