@@ -2,7 +2,7 @@
 
 Two generations of a run, or two runs with the same seed, answer the same held-out tasks. Most of what makes coverage
 vary is how hard the tasks are, and that is the same on both sides: it cancels in the difference of each task's solve
-rate. docs/statistics.md has the formulas and says how often these intervals and p-values are right.
+rate.
 """
 
 import math
