@@ -22,9 +22,8 @@ from iterdeploy.audit.design import Design, LeftOut, choose
 from iterdeploy.audit.logit import estimate
 from iterdeploy.audit.observe import observe
 from iterdeploy.audit.questions import picked
-from iterdeploy.audit.records import Kept, Rewarded
+from iterdeploy.audit.records import AUDIT, Kept, Rewarded
 from iterdeploy.audit.rewards import reward
-from iterdeploy.audit.saved import as_json, read_audit
 from iterdeploy.config import UserError
 from iterdeploy.curation.features import FEATURES
 from iterdeploy.planning.plans import plan_of
@@ -327,8 +326,8 @@ def test_the_command_audits_a_run_and_leaves_audit_json(
     written = json.loads((finished_copy / "audit.json").read_text())
     assert written.pop("seal") and printed == written
     assert printed["policies"] == ["valid", "best_per_task"]
-    saved = read_audit(written)
-    assert saved is not None and not saved.warnings and json.loads(as_json(saved)) == printed
+    saved = AUDIT.read(written)
+    assert saved is not None and not saved.warnings and AUDIT.values(saved) == printed
 
 
 def test_a_run_without_a_pool_is_refused(finished_copy: Path) -> None:

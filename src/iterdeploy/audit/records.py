@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from iterdeploy.forms import Form
+
 CONFIDENCE = 0.95
 
 
@@ -341,3 +343,6 @@ class Audit:
     @property
     def warnings(self) -> list[Finding]:
         return [finding for finding in self.findings if finding.kind == "warning"]
+
+
+AUDIT = Form(Audit, "audit.json", "iterdeploy audit")

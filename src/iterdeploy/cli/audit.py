@@ -15,8 +15,7 @@ from iterdeploy.audit.findings import tests
 from iterdeploy.audit.observe import Observations, text
 from iterdeploy.audit.power import power
 from iterdeploy.audit.questions import picked, published
-from iterdeploy.audit.records import Comparison, Discovery
-from iterdeploy.audit.saved import as_json, as_values
+from iterdeploy.audit.records import AUDIT, Comparison, Discovery
 from iterdeploy.audit.tables import tables
 from iterdeploy.cli.common import console, run_path, saving, show
 from iterdeploy.curation.features import Feature, load_features
@@ -49,10 +48,10 @@ def audit(arguments: argparse.Namespace) -> int:
         found = replace(found, against=_against(path.name, found, seen, other.name, _read(other, own)))
     run_dir = RunDir.read(path)
     with saving(path / "audit.json"):
-        run_dir.files.write("audit.json", as_values(found))
+        run_dir.files.write("audit.json", AUDIT.values(found))
     run_dir.close()
     if arguments.json:
-        print(as_json(found), end="")
+        print(AUDIT.text(found), end="")
     else:
         _print(found)
     return 0

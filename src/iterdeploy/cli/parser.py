@@ -121,7 +121,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="look at about so many traces of it (default: 300)",
     )
-    _add_json(theory, "print what was written to RUN/theory.json of this generation")
+    theory.add_argument(
+        "--twin",
+        action="store_true",
+        help="train every phase (or --generation G's) again as REINFORCE would, and compare",
+    )
+    _add_json(theory, "print what was written to RUN/theory.json")
     _add_runs_dir(theory)
 
     validate = command("validate", "judge a plan file: exit status 0 valid, 1 invalid, 2 it could not be judged")

@@ -1,14 +1,16 @@
 """`iterdeploy theory`: how much of a run's fine-tuning is REINFORCE, measured on the run itself."""
 
 import argparse
-import json
 import sys
 
 from iterdeploy.cli.common import console, quiet, run_path, saving, show
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.trust import trusted_config
-from iterdeploy.theory.analysis import analyse, write_theory
+from iterdeploy.theory.analysis import analyse, read_theory, write_theory
+from iterdeploy.theory.answers import choose, trained_generations
+from iterdeploy.theory.records import THEORY, Entry, Theory, Twin
 from iterdeploy.theory.tables import tables
+from iterdeploy.theory.twin import twin
 
 
 def theory(arguments: argparse.Namespace) -> int:
@@ -17,18 +19,39 @@ def theory(arguments: argparse.Namespace) -> int:
     trusted_config(path, arguments.trust)  # the model's own code would run
     run_dir = RunDir.read(path)
     try:
-        entry = analyse(run_dir, arguments.generation, arguments.traces, _say)
-        with saving(run_dir.path / "theory.json"):
-            write_theory(run_dir, entry)
+        found = _twins(run_dir, arguments) if arguments.twin else _entry(run_dir, arguments)
     finally:
         run_dir.close()
     if arguments.json:
-        print(json.dumps(entry, indent=1))
+        print(THEORY.text(found), end="")
         return 0
     out = console()
-    for table in tables(entry):
+    for table in tables(found):
         show(table, out)
     return 0
+
+
+def _entry(run_dir: RunDir, arguments: argparse.Namespace) -> Theory:
+    entry = analyse(run_dir, arguments.generation, arguments.traces, _say)
+    _save(run_dir, entry)
+    return Theory({entry.generation: entry}, {})
+
+
+def _twins(run_dir: RunDir, arguments: argparse.Namespace) -> Theory:
+    """Those asked for, of which only what theory.json does not have yet is trained."""
+    wanted = trained_generations(run_dir) if arguments.generation is None else [arguments.generation]
+    for generation in wanted:
+        known = read_theory(run_dir)
+        if known is None or generation not in known.twins:
+            _save(run_dir, twin(choose(run_dir, generation, arguments.traces, _say)))
+    known = read_theory(run_dir)
+    assert known is not None, "it has just been written"
+    return Theory({}, {generation: known.twins[generation] for generation in wanted})
+
+
+def _save(run_dir: RunDir, found: Entry | Twin) -> None:
+    with saving(run_dir.path / "theory.json"):
+        write_theory(run_dir, found)
 
 
 def _say(line: str) -> None:

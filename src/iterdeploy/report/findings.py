@@ -1,13 +1,13 @@
 """What audit and theory found, where they were asked: their own tables, in a page."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from iterdeploy import tables
 from iterdeploy.audit.records import Audit
 from iterdeploy.audit.tables import tables as audit_tables
 from iterdeploy.report.drawing.tables import Group, Table
 from iterdeploy.report.html.section import Shown
+from iterdeploy.theory.records import Theory
 from iterdeploy.theory.tables import tables as theory_tables
 
 AUDIT = (
@@ -27,9 +27,8 @@ def audit(found: Audit | None, of: str = "") -> list[Shown]:
     return sentences + _shown(audit_tables(found), of)
 
 
-def theory(found: Mapping[str, Any] | None, of: str = "") -> list[Shown]:
-    """The content of theory.json: an entry for each generation that was asked about."""
-    return [one for entry in (found or {}).values() for one in _shown(theory_tables(entry), of)]
+def theory(found: Theory | None, of: str = "") -> list[Shown]:
+    return [] if found is None else _shown(theory_tables(found), of)
 
 
 def _shown(some: Iterable[tables.Table], of: str) -> list[Shown]:

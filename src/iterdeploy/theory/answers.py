@@ -13,8 +13,10 @@ from iterdeploy.deployment.deploy import ask, batches
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.samplers import Asked, make_sampler
 from iterdeploy.steps.components import Components, assemble
-from iterdeploy.training.trainer import TRAINERS, read_policy
-from iterdeploy.types import Completion, Policy, Split, Status, Task, Trace, content_hash
+from iterdeploy.training.examples import make_examples
+from iterdeploy.training.phase import Phase, TrainingExamples
+from iterdeploy.training.trainer import TRAINERS, read_policy, split_validation
+from iterdeploy.types import Completion, Example, Policy, Split, Status, Task, Trace, content_hash
 
 Say = Callable[[str], None]
 """Told what is being done, a line at a time."""
@@ -36,13 +38,18 @@ class Answer:
     task_id: str
     group: int
     generation: int
-    half: int
-    """0 or 1."""
+    index: int
+    """Of the sample."""
     prompt: tuple[int, ...]
     tokens: tuple[int, ...]
     valid: bool
     trace_id: str
     """Empty for a fresh answer."""
+
+    @property
+    def half(self) -> int:
+        """0 or 1."""
+        return self.index % 2
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,30 @@ class Subject:
         """The policy from which this generation's pool trains the next."""
         return self.parts.trainer.start(self.parts.base, self.current)
 
+    @property
+    def has_trained(self) -> bool:
+        """Whether the policy that this generation's pool trains is there."""
+        return self.run_dir.policy(self.generation + 1).is_dir()
+
+    @property
+    def pools(self) -> range:
+        """The generations whose pools trained the current policy."""
+        first = 0 if self.config.training.start_from == "previous" else max(0, self.generation - 1)
+        return range(first, self.generation)
+
+    def pooled(self, generation: int) -> list[Example]:
+        """What the pool after a generation holds."""
+        curated = self.run_dir.pool(generation)
+        assert curated is not None, "`choose` takes no generation without a pool, and earlier ones have one"
+        weights = curated["weights"]
+        return make_examples(self.run_dir.store.each(weights), weights)
+
+    @cached_property
+    def trained_on(self) -> set[str]:
+        """Ids of the traces that trained the current policy; validation kept others out."""
+        share = self.config.training.validation_share
+        return {row.trace_id for one in self.pools for row in split_validation(self.pooled(one), share)[0]}
+
     @cached_property
     def traces(self) -> list[Trace]:
         """Stored traces of these tasks, of this generation and all before it, but none that the validator failed on."""
@@ -109,10 +140,32 @@ class Subject:
 
     def _answer(self, task_id: str, generation: int, index: int, said: Completion, valid: bool, origin: str) -> Answer:
         group = self.groups[task_id]
-        return Answer(task_id, group, generation, index % 2, said.prompt_token_ids, said.token_ids, valid, origin)
+        return Answer(task_id, group, generation, index, said.prompt_token_ids, said.token_ids, valid, origin)
 
-    def fresh(self, policy: Policy, per_task: int, temperature: float = 1.0) -> list[Answer]:
+    @property
+    def temperature(self) -> float:
+        """At which the run samples: what it deploys, measures and improves is its policy at this temperature."""
+        return self.config.sampling.temperature
+
+    @property
+    def curated(self) -> dict[str, float]:
+        """The pool after this generation: trace id -> weight."""
+        curated = self.run_dir.pool(self.generation)
+        assert curated is not None, "`choose` takes no generation without a pool"
+        weights: dict[str, float] = curated["weights"]
+        return weights
+
+    @property
+    def phase(self) -> Phase:
+        """The training phase after this generation."""
+        config, curated = self.config, self.run_dir.pool(self.generation)
+        assert curated is not None, "`choose` takes no generation without a pool"
+        pool = TrainingExamples([], curated["digest"])
+        return Phase(config.training, config.model, config.seed, self.start, self.generation + 1, pool)
+
+    def fresh(self, policy: Policy, per_task: int, temperature: float | None = None) -> list[Answer]:
         """New answers to each task, sampled by the run's own sampler and judged as in the run."""
+        temperature = self.temperature if temperature is None else temperature
         key = (policy.id, per_task, temperature)
         missing = self.tasks.keys() - {answer.task_id for answer in self.drawn.get(key, [])}
         if missing:
@@ -139,14 +192,20 @@ class Subject:
                     yield self._answer(request.task.id, policy.generation, request.sample_index, call, valid, "")
 
 
-def choose(run_dir: RunDir, generation: int | None, traces: int, say: Say) -> Subject:
-    """The generation asked for, or the last that trained another, with as many tasks as give about `traces` traces."""
+def trained_generations(run_dir: RunDir) -> list[int]:
+    """Those whose pool trained another. TheoryError without any."""
     trained = [entry["generation"] for entry in run_dir.metrics() if run_dir.pool(entry["generation"]) is not None]
     if not trained:
         raise TheoryError(
             f"{run_dir.path}: no generation of this run has trained another yet, so there is nothing to look at; "
             "resume it, or start a run with generations = 1 or more"
         )
+    return trained
+
+
+def choose(run_dir: RunDir, generation: int | None, traces: int, say: Say) -> Subject:
+    """The generation asked for, or the last that trained another, with as many tasks as give about `traces` traces."""
+    trained = trained_generations(run_dir)
     chosen = trained[-1] if generation is None else generation
     if chosen not in trained:
         raise TheoryError(

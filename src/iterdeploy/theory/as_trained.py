@@ -1,18 +1,19 @@
 """What the run's fine-tuning really was: its own pool at the weights it began with, and after real optimiser steps."""
 
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from iterdeploy.metrics.diversity import ratio
 from iterdeploy.models.scoring import policy_logprobs, sequence_logprobs, summed
 from iterdeploy.theory.answers import REFERENCE, Answer, Subject
 from iterdeploy.theory.gradients import Differentiable, compare, differentiable, sums
 from iterdeploy.theory.proposition1 import batch_coefficients, expected, reward
-from iterdeploy.training.examples import make_examples
+from iterdeploy.theory.records import AsTrained, NeverTrained, PoolRow, StepRow
 from iterdeploy.training.trainer import GradientTrainer, TrainingExamples, read_policy, split_validation
-from iterdeploy.types import Example, Policy
+from iterdeploy.types import Example, Policy, Split, Status
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,25 +25,41 @@ STEPS = (1,)
 """After how many optimiser steps to look, beside the end of the run's own training."""
 
 
-def measure(subject: Subject) -> dict[str, Any]:
+def measure(subject: Subject) -> AsTrained:
     start = subject.start
-    return {
-        "starts_from": start.generation,
-        "objective": subject.config.training.objective,
-        "pool": [pool_row(subject, policy) for policy in {one.id: one for one in (start, subject.current)}.values()],
-        "steps": list(step_rows(subject.first_half, start)),
-    }
+    return AsTrained(
+        starts_from=start.generation,
+        objective=subject.config.training.objective,
+        pool=[pool_row(subject, policy) for policy in {one.id: one for one in (start, subject.current)}.values()],
+        steps=list(step_rows(subject.first_half, start)),
+        never_trained=never_trained(subject),
+    )
+
+
+def never_trained(subject: Subject) -> NeverTrained | None:
+    """A control that every run has: validation keeps the tasks with the smallest hashes out, the same in every
+    generation, so some deployed tasks with valid traces never train anything."""
+    ids = {row.trace_id for one in subject.pools for row in subject.pooled(one)}
+    pooled = {trace.id: trace.task_id for trace in subject.run_dir.store.light(ids)}
+    trained = {pooled[name] for name in subject.trained_on}
+    solved: dict[str, list[bool]] = defaultdict(list)
+    known = set(pooled.values())
+    for trace in subject.run_dir.store.traces(generation=subject.generation, split=Split.DEPLOYED):
+        if trace.task_id in known and trace.verdict.status is not Status.ERROR:
+            solved[trace.task_id].append(trace.valid)
+    ours, others = (
+        [(float(sum(answers)), len(answers)) for task_id, answers in solved.items() if (task_id in trained) is which]
+        for which in (True, False)
+    )
+    return NeverTrained(len(ours), ratio(ours), len(others), ratio(others)) if ours and others else None
 
 
 def pool(subject: Subject) -> list[Example]:
     """The examples that train, of the whole pool."""
-    curated = subject.run_dir.pool(subject.generation)
-    assert curated is not None, "`choose` takes no generation without a pool"
-    weights = curated["weights"]
-    return make_examples(subject.run_dir.store.each(weights), weights)
+    return subject.pooled(subject.generation)
 
 
-def pool_row(subject: Subject, policy: Policy) -> dict[str, Any]:
+def pool_row(subject: Subject, policy: Policy) -> PoolRow:
     """The mean step of the first epoch, on the tasks looked at, against REINFORCE at the same weights."""
     train, _ = split_validation(pool(subject), subject.config.training.validation_share)
     counts = dict(zip([row.trace_id for row in train], batch_coefficients(subject, train).tolist(), strict=True))
@@ -55,15 +72,14 @@ def pool_row(subject: Subject, policy: Policy) -> dict[str, Any]:
         behaviour = {row.trace_id: row.behaviour_logprob for row in train}
         coefficients = list(coefficients * _tamed_ratios(subject, at, answers, behaviour))
     (gradient,) = sums(at, answers, [coefficients])
-    reference = expected(at, fresh)
-    return {
-        "generation": policy.generation,
-        "traces": len(answers),
-        "ceiling": ceiling(
-            compare(reference, reference, halves=False).norm_ratio, int(reward(fresh).sum()), len(answers)
-        ),
-        **asdict(compare(gradient, reference, halves=False)),
-    }
+    reference = expected(at, fresh, subject.temperature)
+    length = compare(reference, reference, halves=False).norm_ratio
+    return PoolRow(
+        generation=policy.generation,
+        traces=len(answers),
+        ceiling=ceiling(length, int(reward(fresh).sum()), len(answers)),
+        against=compare(gradient, reference, halves=False),
+    )
 
 
 def ceiling(norm_ratio: float | None, valid: int, traces: int) -> float | None:
@@ -95,9 +111,7 @@ def _tamed_ratios(
 def trained(subject: Subject, start: Policy) -> Iterator[tuple[int | None, Policy]]:
     """(steps, policy) after a few optimiser steps of the run's trainer on the whole pool, and at the training's end."""
     config = subject.config
-    curated = subject.run_dir.pool(subject.generation)
-    assert curated is not None
-    examples = TrainingExamples(pool(subject), curated["digest"])
+    examples = TrainingExamples(pool(subject), subject.phase.pool.digest)
     for steps in STEPS:
         subject.say(f"training {steps} optimiser step{'s' if steps > 1 else ''} on the pool")
         trainer = GradientTrainer(
@@ -106,34 +120,34 @@ def trained(subject: Subject, start: Policy) -> Iterator[tuple[int | None, Polic
         with tempfile.TemporaryDirectory() as folder:
             trainer.fit(start, subject.generation + 1, examples, Path(folder), lambda done, in_all: None)
             yield steps, read_policy(Path(folder))
-    if (subject.run_dir.path / f"generation-{subject.generation}" / "policy").is_dir():
+    if subject.has_trained:
         yield None, subject.policy(subject.generation + 1)
 
 
-def step_rows(subject: Subject, start: Policy) -> Iterator[dict[str, Any]]:
+def step_rows(subject: Subject, start: Policy) -> Iterator[StepRow]:
     """SFT on the answers that were on-policy where training started, once it has moved on; plain and weighted."""
     import numpy as np
 
     stored = subject.stored(start.generation)
     rows, rewards = [(answer.prompt, answer.tokens) for answer in stored], reward(stored)
-    temperature = subject.config.sampling.temperature
     if not rewards.any():
         return
-    before = summed(policy_logprobs(start, rows, subject.config, "float32", temperature))
+    before = summed(policy_logprobs(start, rows, subject.config, "float32", subject.temperature))
     for steps, policy in trained(subject, start):
         fresh = subject.fresh(policy, REFERENCE)
         at = differentiable(subject, policy)
-        ratios = np.exp(sequence_logprobs(at.here, rows, _tokens(subject)) - before)
+        now = sequence_logprobs(at.here, rows, _tokens(subject), subject.temperature)
+        ratios = np.exp(now - before)
         subject.say(f"gradients {'at the end of training' if steps is None else f'after {steps} steps'}")
         plain, weighted = sums(at, stored, [rewards / rewards.sum(), rewards * ratios / len(stored)])
-        reference = expected(at, fresh)
-        yield {
-            "steps": steps,
-            "traces": int(rewards.sum()),
-            "mean_ratio": float(ratios.mean()),
-            "plain": asdict(compare(plain, reference, halves=subject.two_halves)),
-            "weighted": asdict(compare(weighted, reference, halves=subject.two_halves)),
-        }
+        reference = expected(at, fresh, subject.temperature)
+        yield StepRow(
+            steps=steps,
+            traces=int(rewards.sum()),
+            mean_ratio=float(ratios.mean()),
+            plain=compare(plain, reference, halves=subject.two_halves),
+            weighted=compare(weighted, reference, halves=subject.two_halves),
+        )
 
 
 def _tokens(subject: Subject) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from iterdeploy.models.loading import Loaded, load
 from iterdeploy.theory.answers import GROUPS, Answer, Subject
+from iterdeploy.theory.records import Comparison
 from iterdeploy.training.batching import collate
 from iterdeploy.training.fit import with_lora
 from iterdeploy.training.objective import token_logprobs, weighted_nll
@@ -45,14 +46,14 @@ class Differentiable:
 
 def differentiable(subject: Subject, policy: Policy, *, exact: bool = False) -> Differentiable:
     """In float32, or `exact`: in float64 where it fits. With LoRA only the adapter's parameters count; the base model
-    gets a fresh adapter."""
+    gets the fresh adapter that this generation's training begins with."""
     import torch
 
     lora = subject.config.training.method == "lora"
+    torch.manual_seed(subject.phase.random)
     here = load(policy, subject.config.model, torch.float32, keep_adapter=lora)
     model: Any = here.model
     if lora and not policy.adapter:
-        torch.manual_seed(subject.config.seed)
         model = with_lora(model, subject.config.training)
     fits = sum(parameter.numel() for parameter in model.parameters()) <= LARGEST_IN_FLOAT64
     dtype = torch.float64 if exact and fits else torch.float32
@@ -69,15 +70,20 @@ def example(answer: Answer, weight: float = 1.0) -> Example:
     return Example(answer.trace_id, ids, ((len(answer.prompt), len(ids)),), weight)
 
 
-def objective_gradient(at: Differentiable, rows: Sequence[Example], normaliser: float) -> "torch.Tensor":
-    """Gradient of the trainer's weighted log-likelihood, negative loss, of one batch, (P,)."""
+def objective_gradient(
+    at: Differentiable, rows: Sequence[Example], normaliser: float, temperature: float = 1.0
+) -> "torch.Tensor":
+    """Gradient of the trainer's weighted log-likelihood, negative loss, of one batch, (P,).
+
+    The trainer's is at temperature 1; that of what is sampled at another one divides the logits by it.
+    """
     import torch
 
     batch = collate(rows, at.here.pad_id).to(at.here.device)
     model: Any = at.here.model
     with no_narrowing():
         logits = model(input_ids=batch.ids, attention_mask=batch.attention, use_cache=False).logits
-    loss = weighted_nll(token_logprobs(logits, batch.ids), batch.loss_mask, batch.weights, normaliser)
+    loss = weighted_nll(token_logprobs(logits / temperature, batch.ids), batch.loss_mask, batch.weights, normaliser)
     found = torch.autograd.grad(loss, at.parameters, allow_unused=True)
     return -torch.cat(
         [
@@ -105,8 +111,15 @@ def no_narrowing() -> "TorchFunctionMode":
     return NoNarrowing()
 
 
-def sums(at: Differentiable, answers: Sequence[Answer], coefficients: "Sequence[npt.ArrayLike]") -> "torch.Tensor":
-    """sum_j c_ej grad log pi(y_j | x_j) of each estimator e, by half and group: (E, H, K, P).
+def sums(
+    at: Differentiable,
+    answers: Sequence[Answer],
+    coefficients: "Sequence[npt.ArrayLike]",
+    temperature: float = 1.0,
+) -> "torch.Tensor":
+    """sum_j c_ej grad log p(y_j | x_j) of each estimator e, by half and group: (E, H, K, P).
+
+    p: the policy at `temperature`; fine-tuning follows it at 1, whatever the answers were sampled at.
 
     coefficients: E rows, each with one number per answer. Answers that no estimator counts cost nothing.
     """
@@ -118,7 +131,7 @@ def sums(at: Differentiable, answers: Sequence[Answer], coefficients: "Sequence[
     out = torch.zeros(len(table), 2, GROUPS, at.size, dtype=dtype, device=at.here.device)
     for j, answer in enumerate(answers):
         if table[:, j].any():
-            gradient = objective_gradient(at, [example(answer)], 1.0)
+            gradient = objective_gradient(at, [example(answer)], 1.0, temperature)
             for estimator in np.flatnonzero(table[:, j]):
                 out[estimator, answer.half, answer.group].add_(gradient, alpha=float(table[estimator, j]))
     return out
@@ -151,24 +164,6 @@ def _products(*rows: "torch.Tensor") -> "npt.NDArray[np.float64]":
         part = torch.cat(parts).double()
         total += part @ part.T
     return total.cpu().numpy()
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A sum of gradients against the *expectation* of an independent one, each with its standard error.
-
-    None where noise leaves nothing to compare with, be it only without one of the groups.
-    """
-
-    cosine: float | None
-    """Of the first sum as it is, its own noise included."""
-    cosine_error: float | None
-    clean_cosine: float | None
-    """Of its expectation. None, too, where its halves are not independent."""
-    clean_cosine_error: float | None
-    norm_ratio: float | None
-    """Length by length, of expectations where both have independent halves, else with the first as it is."""
-    norm_ratio_error: float | None
 
 
 def compare(a: "torch.Tensor", b: "torch.Tensor", *, halves: bool = True) -> Comparison:

@@ -1,12 +1,12 @@
-"""Proposition 1: SFT on valid on-policy traces is REINFORCE. Exactly, and then without one condition after the other.
+"""Proposition 1: SFT on valid on-policy traces is REINFORCE; and what is left of it without one condition or another.
 
 Each row is the gradient of one kind of fine-tuning, against REINFORCE with reward 1 for a valid answer and no baseline,
 at the same weights: on the same traces where it can be, and against the expectation of a fresh on-policy sample.
+On-policy means sampled as the run samples: at its temperature, whose share of solved tasks is the objective.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from iterdeploy.curation.policies import at_most, weigh
 from iterdeploy.models.loading import load
@@ -19,10 +19,10 @@ from iterdeploy.theory.gradients import (
     differentiable,
     example,
     norm_ratio,
-    objective_gradient,
     sums,
 )
-from iterdeploy.training.batching import length_buckets_in_order, plan
+from iterdeploy.theory.records import Condition, Conditions
+from iterdeploy.training.batching import plan
 from iterdeploy.types import Example
 
 if TYPE_CHECKING:
@@ -32,57 +32,70 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.float64]
 
-BATCH_TOKENS = 2048
-"""Padded tokens of a batch, in float64."""
-
-IDENTITY_TRACES = 100
-"""On so many traces the identity is shown to the last digit; more would show the same."""
-
 COOL = 0.6
 """The temperature of the paper, for what sampling at another one than 1 does."""
 
 
-def measure(subject: Subject) -> dict[str, Any]:
-    """The rows, the exact identity, and the noise, for the policy of the subject's generation."""
+def measure(subject: Subject) -> Conditions:
+    """The rows, and the noise, for the policy of the subject's generation."""
     import numpy as np
 
     stored, fresh = subject.stored(subject.generation), subject.fresh(subject.current, REFERENCE)
     kinds = same_trace_kinds(subject, stored) | rounded_samplers(subject, stored)
     at = differentiable(subject, subject.current, exact=True)
     subject.say(f"gradients in {at.dtype} of {at.size:,} parameters at generation {subject.generation}")
-    reference = expected(at, fresh)
+    reference = expected(at, fresh, subject.temperature)
     found = dict(zip(kinds, sums(at, stored, list(kinds.values())), strict=True))
-    reinforce = found["token_sum"] * (reward(stored).sum() / len(stored))
+    same = subject.temperature == 1  # the trainer's gradients are then REINFORCE's
+    share = reward(stored).sum() / len(stored)
+    reinforce = found["token_sum"] * share if same else expected(at, stored, subject.temperature)
     rows = {
-        kind: {
-            "traces": int(np.count_nonzero(kinds[kind])),
-            "same_cosine": cosine(gradient, reinforce),
-            "same_ratio": norm_ratio(gradient, reinforce),
-            **asdict(compare(gradient, reference, halves=subject.two_halves and kind != "best_per_task")),
-        }
+        kind: Condition(
+            int(np.count_nonzero(kinds[kind])),
+            compare(gradient, reference, halves=subject.two_halves and kind != "best_per_task"),
+            cosine(gradient, reinforce),
+            norm_ratio(gradient, reinforce),
+        )
         for kind, gradient in found.items()
     }
-    others = older(subject)
-    if subject.config.sampling.temperature != COOL:
-        others["temperature"] = subject.fresh(subject.current, 2, COOL)
-    for kind, answers in others.items():
-        rewards = reward(answers)
-        if rewards.any():
-            subject.say(f"gradients of {int(rewards.sum())} valid answers: {kind.replace('_', ' ')}")
-            (gradient,) = sums(at, answers, [rewards / rewards.sum()])
-            halves = kind == "temperature" or subject.two_halves
-            rows[kind] = {"traces": int(rewards.sum()), **asdict(compare(gradient, reference, halves=halves))}
-    return {
-        "parameters": at.size,
-        "dtype": at.dtype,
-        "traces": len(stored),
-        "valid": int(reward(stored).sum()),
-        "temperature": subject.config.sampling.temperature,
-        "sampled_in": subject.config.model.dtype,
-        "identity": identity(at, stored),
-        "replicate_cosine": cosine(reinforce, reference[0]),
-        "rows": rows,
-    }
+    for kind, answers in older(subject).items():
+        rows |= _other(kind, at, answers, reference, subject)
+    if subject.temperature != COOL:
+        rows |= _cooled(at, reference, subject)
+    return Conditions(
+        parameters=at.size,
+        dtype=at.dtype,
+        traces=len(stored),
+        valid=int(reward(stored).sum()),
+        temperature=subject.temperature,
+        sampled_in=subject.config.model.dtype,
+        replicate_cosine=cosine(reinforce, reference[0]),
+        rows=rows,
+    )
+
+
+def _other(
+    kind: str, at: Differentiable, answers: Sequence[Answer], reference: "torch.Tensor", subject: Subject
+) -> dict[str, Condition]:
+    """Fine-tuning on other traces; nothing where none of them is valid."""
+    rewards = reward(answers)
+    if not rewards.any():
+        return {}
+    subject.say(f"gradients of {int(rewards.sum())} valid answers: {kind.replace('_', ' ')}")
+    (gradient,) = sums(at, answers, [rewards / rewards.sum()])
+    halves = subject.two_halves or not answers[0].trace_id
+    return {kind: Condition(int(rewards.sum()), compare(gradient, reference, halves=halves))}
+
+
+def _cooled(at: Differentiable, reference: "torch.Tensor", subject: Subject) -> dict[str, Condition]:
+    """Fine-tuning on traces sampled at `COOL`, against two objectives: what is solved at the run's temperature, and
+    what is solved at `COOL`, which a run that samples so would improve."""
+    fresh = subject.fresh(subject.current, 2 + REFERENCE, COOL)
+    traces, others = ([answer for answer in fresh if (answer.index < 2) is first] for first in (True, False))
+    rows = _other("temperature", at, traces, reference, subject)
+    if rows:
+        rows |= _other("own_temperature", at, traces, expected(at, others, COOL), subject)
+    return rows
 
 
 def reward(answers: Sequence[Answer]) -> "Array":
@@ -91,44 +104,13 @@ def reward(answers: Sequence[Answer]) -> "Array":
     return np.array([float(answer.valid) for answer in answers])
 
 
-def expected(at: Differentiable, fresh: Sequence[Answer]) -> "torch.Tensor":
-    """The on-policy REINFORCE gradient, (H, K, P), without a baseline.
+def expected(at: Differentiable, fresh: Sequence[Answer], temperature: float) -> "torch.Tensor":
+    """The on-policy REINFORCE gradient of what is solved at `temperature`, (H, K, P), without a baseline.
 
     A baseline would leave the expectation as it is and add noise: a policy that is sure of itself writes an invalid
     answer only by an unlikely token, so the gradients of invalid answers are few and huge.
     """
-    return sums(at, fresh, [reward(fresh) / len(fresh)])[0]
-
-
-def identity(at: Differentiable, stored: Sequence[Answer]) -> dict[str, float]:
-    """Proposition 1 to the last digit, by the trainer's own batches and loss.
-
-    SFT: the valid traces alone, each counting 1, by their number. REINFORCE: all traces, each counting its reward, by
-    their number. The two are cut into other batches, so that only the mathematics makes them equal.
-    """
-    first = next(j for j, answer in enumerate(stored) if answer.valid)
-    some = stored[: max(first + 1, IDENTITY_TRACES)]
-    sft = _in_batches(at, [example(answer) for answer in some if answer.valid])
-    reinforce = _in_batches(at, [example(answer, float(answer.valid)) for answer in some])
-    expected = len(some) / sum(answer.valid for answer in some)
-    same, ratio = cosine(sft, reinforce), norm_ratio(sft, reinforce)
-    assert same is not None and ratio is not None, "the gradient of a valid trace is not zero"
-    return {
-        "traces": len(some),
-        "cosine": same,
-        "norm_ratio": ratio,
-        "expected_ratio": expected,
-        "ratio_error": abs(ratio / expected - 1),
-    }
-
-
-def _in_batches(at: Differentiable, rows: Sequence[Example]) -> "torch.Tensor":
-    """Gradient of the weighted log-likelihood by the number of rows, (P,)."""
-    batches = length_buckets_in_order(rows, BATCH_TOKENS)
-    total = objective_gradient(at, batches[0], float(len(rows)))
-    for batch in batches[1:]:
-        total += objective_gradient(at, batch, float(len(rows)))
-    return total
+    return sums(at, fresh, [reward(fresh) / len(fresh)], temperature)[0]
 
 
 def same_trace_kinds(subject: Subject, stored: Sequence[Answer]) -> "dict[str, Array]":

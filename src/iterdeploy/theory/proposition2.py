@@ -7,14 +7,17 @@ each valid answer counts w; so traces that count 1 / w give REINFORCE back. docs
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from iterdeploy.curation.policies import Kept, preference
+from iterdeploy.metrics.diversity import ratio
+from iterdeploy.metrics.records import Estimate
 from iterdeploy.models.scoring import policy_logprobs, summed
 from iterdeploy.theory.answers import REFERENCE, Answer, Subject
 from iterdeploy.theory.gradients import compare, differentiable, sums
 from iterdeploy.theory.proposition1 import expected, reward
+from iterdeploy.theory.records import Condition, Mixture, OfTask, Origin, Stratum
 from iterdeploy.theory.weights import effective_size, in_pool, log_mixture_weights, normalised
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float64]
 
 
-def measure(subject: Subject) -> dict[str, Any] | None:
+def measure(subject: Subject) -> Mixture | None:
     """None for generation 0, whose pool has nothing old in it, and where there is no valid trace."""
     import numpy as np
 
@@ -54,29 +57,54 @@ def measure(subject: Subject) -> dict[str, Any] | None:
     }
     at = differentiable(subject, subject.current)
     subject.say(f"gradients of {len(pool)} valid traces of generations 0 to {subject.generation}")
-    reference = expected(at, fresh)
+    reference = expected(at, fresh, subject.temperature)
     found = dict(zip(kinds, sums(at, pool, list(kinds.values())), strict=True))
-    return {
-        "tasks": tasks,
-        "traces": len(pool),
-        "rows": {
-            kind: {
-                "traces": int(np.count_nonzero(kinds[kind])),
-                **asdict(compare(gradient, reference, halves=subject.two_halves and not kind.startswith("best"))),
-            }
+    return Mixture(
+        tasks=tasks,
+        traces=len(pool),
+        rows={
+            kind: Condition(
+                int(np.count_nonzero(kinds[kind])),
+                compare(gradient, reference, halves=subject.two_halves and not kind.startswith("best")),
+            )
             for kind, gradient in found.items()
         },
-        "effective_size": {"mixture": effective_size(log_weights), "own_policy": effective_size(own)},
-        "largest_share": {
-            "mixture": float(normalised(log_weights).max()),
-            "own_policy": float(normalised(own).max()),
-        },
-        "solve_rate": {"fresh": fmean(reward(fresh)), "by_weights": float(weights.sum()) / tasks},
-        "by_generation": _by_generation(pool, weights),
-        "gap": recorded_gap(subject, pool, behaviour),
-        "sizes": list(strata.values()),
-        "per_task": _per_task(subject, stored, pool, weights),
-    }
+        effective_size={"mixture": effective_size(log_weights), "own_policy": effective_size(own)},
+        largest_share={"mixture": float(normalised(log_weights).max()), "own_policy": float(normalised(own).max())},
+        solve_rate_fresh=fmean(reward(fresh)),
+        solve_rate_by_weights=float(weights.sum()) / tasks,
+        by_generation=_by_generation(pool, weights),
+        gap=recorded_gap(subject, pool, behaviour),
+        sizes=list(strata.values()),
+        per_task=_per_task(subject, stored, pool, weights),
+        tied=tied(subject),
+        favoured=favoured(subject, pool, own.tolist()),
+    )
+
+
+def tied(subject: Subject) -> float:
+    """Ties are broken by age: the older one of two equally good answers trains."""
+    of_task: dict[str, list[tuple[tuple[float, ...], tuple[int, ...]]]] = defaultdict(list)
+    for trace in subject.traces:
+        if trace.valid:
+            of_task[trace.task_id].append((preference(Kept(trace))[:2], subject.answer(trace).tokens))
+    best = [[tokens for rank, tokens in answers if rank == min(answers)[0]] for answers in of_task.values()]
+    return fmean(len(set(tokens)) > 1 for tokens in best)
+
+
+def favoured(subject: Subject, pool: Sequence[Answer], log_ratios: Sequence[float]) -> Estimate | None:
+    """Whether training on a trace made it likelier than valid traces of the same task that did not train."""
+    trained_on = subject.trained_on
+    of_task: dict[str, dict[bool, list[tuple[Answer, float]]]] = defaultdict(lambda: {True: [], False: []})
+    for answer, value in zip(pool, log_ratios, strict=True):
+        of_task[answer.task_id][answer.trace_id in trained_on].append((answer, value))
+    gaps = []
+    for of in of_task.values():
+        known = {answer.tokens for answer, _ in of[True]}
+        others = [value for answer, value in of[False] if answer.tokens not in known]
+        if of[True] and others:
+            gaps.append(fmean(value for _, value in of[True]) - fmean(others))
+    return ratio([(gap, 1) for gap in gaps]) if gaps else None
 
 
 def scores(subject: Subject, answers: Sequence[Answer]) -> "tuple[Array, Array]":
@@ -87,9 +115,10 @@ def scores(subject: Subject, answers: Sequence[Answer]) -> "tuple[Array, Array]"
     columns = []
     for generation in range(subject.generation + 1):
         subject.say(f"scoring {len(rows)} valid traces under generation {generation}")
-        policy, temperature = subject.policy(generation), config.sampling.temperature
-        columns.append(summed(policy_logprobs(policy, rows, config, temperature=temperature)))
-    return np.stack(columns, axis=1), summed(policy_logprobs(subject.current, rows, config, "float32"))
+        policy = subject.policy(generation)
+        columns.append(summed(policy_logprobs(policy, rows, config, temperature=subject.temperature)))
+    current = policy_logprobs(subject.current, rows, config, "float32", subject.temperature)
+    return np.stack(columns, axis=1), summed(current)
 
 
 def sample_counts(subject: Subject, stored: Sequence[Answer]) -> dict[str, list[int]]:
@@ -98,7 +127,7 @@ def sample_counts(subject: Subject, stored: Sequence[Answer]) -> dict[str, list[
     return {task_id: [counts[task_id, i] for i in range(subject.generation + 1)] for task_id in subject.tasks}
 
 
-def by_size(subject: Subject, stored: Sequence[Answer], fresh: Sequence[Answer]) -> dict[str, dict[str, Any]]:
+def by_size(subject: Subject, stored: Sequence[Answer], fresh: Sequence[Answer]) -> dict[str, Stratum]:
     """Domain and size -> solve rates and what follows from them: two samples of one task alone say little."""
     groups: dict[str, list[str]] = defaultdict(list)
     for task_id in sorted(subject.tasks, key=lambda one: (subject.tasks[one].domain, subject.tasks[one].size)):
@@ -112,19 +141,19 @@ def by_size(subject: Subject, stored: Sequence[Answer], fresh: Sequence[Answer])
         counts = [len([one for one in of_stratum if one.generation == i]) / len(members) for i in range(len(rates))]
         z_pi, z_beta = _rate(now), _rate(of_stratum)
         solved = {answer.task_id for answer in of_stratum if answer.valid}
-        out[name] = {
-            "name": name,
-            "tasks": len(members),
-            "rates": rates,
-            "z_pi": z_pi,
-            "z_beta": z_beta,
-            "correction": z_pi / z_beta if z_beta else None,
-            "samples": sum(counts),
-            "in_pool": len(solved) / len(members),
-            "in_pool_expected": in_pool(rates, [round(count) for count in counts]),
-            "task_weight": len(solved) / len(members) / z_pi if z_pi else None,
-            "inverse_rate": 1 / z_pi if z_pi else None,
-        }
+        out[name] = Stratum(
+            name=name,
+            tasks=len(members),
+            rates=rates,
+            z_beta=z_beta,
+            z_pi=z_pi,
+            correction=z_pi / z_beta if z_beta else None,
+            samples=sum(counts),
+            in_pool=len(solved) / len(members),
+            in_pool_expected=in_pool(rates, [round(count) for count in counts]),
+            task_weight=len(solved) / len(members) / z_pi if z_pi else None,
+            inverse_rate=1 / z_pi if z_pi else None,
+        )
     return out
 
 
@@ -132,19 +161,17 @@ def _rate(answers: Sequence[Answer]) -> float:
     return fmean(answer.valid for answer in answers) if answers else 0.0
 
 
-def _left_out(stratum: dict[str, Any]) -> float:
+def _left_out(stratum: Stratum) -> float:
     """(expected valid traces of a task) / Z_pi: what weights over normalised distributions of valid traces lack."""
-    correction: float | None = stratum["correction"]
-    return float(stratum["samples"]) / correction if correction else float(stratum["samples"])
+    return stratum.samples / stratum.correction if stratum.correction else stratum.samples
 
 
-def _by_generation(pool: Sequence[Answer], weights: "Array") -> list[dict[str, float]]:
+def _by_generation(pool: Sequence[Answer], weights: "Array") -> list[Origin]:
     """Traces of each generation in the pool, with their share of the sum of 1 / w."""
     out = []
     for generation in sorted({answer.generation for answer in pool}):
         chosen = [j for j, answer in enumerate(pool) if answer.generation == generation]
-        share = float(weights[chosen].sum() / weights.sum())
-        out.append({"generation": generation, "traces": len(chosen), "share_of_weight": share})
+        out.append(Origin(generation, len(chosen), float(weights[chosen].sum() / weights.sum())))
     return out
 
 
@@ -153,15 +180,13 @@ def recorded_gap(subject: Subject, pool: Sequence[Answer], behaviour: "Array") -
 
     None at a temperature other than 1, where what was recorded is not what sampled.
     """
-    if subject.config.sampling.temperature != 1:
+    if subject.temperature != 1:
         return None
     recorded = {trace.id: trace.totals.logprob or 0.0 for trace in subject.traces}
     return float(max(abs(recorded[one.trace_id] - behaviour[j, one.generation]) for j, one in enumerate(pool)))
 
 
-def _per_task(
-    subject: Subject, stored: Sequence[Answer], pool: Sequence[Answer], weights: "Array"
-) -> list[dict[str, Any]]:
+def _per_task(subject: Subject, stored: Sequence[Answer], pool: Sequence[Answer], weights: "Array") -> list[OfTask]:
     """Of each task its solve rate in each generation, and the current one as the weights of its traces tell it."""
     told: dict[str, float] = defaultdict(float)
     for answer, weight in zip(pool, weights.tolist(), strict=True):
@@ -171,11 +196,11 @@ def _per_task(
         of_task[answer.task_id].append(answer)
     generations = range(subject.generation + 1)
     return [
-        {
-            "task_id": task_id,
-            "size": task.size,
-            "rates": [_rate([one for one in of_task[task_id] if one.generation == i]) for i in generations],
-            "rate_by_weights": told[task_id],
-        }
+        OfTask(
+            task_id,
+            task.size,
+            [_rate([one for one in of_task[task_id] if one.generation == i]) for i in generations],
+            told[task_id],
+        )
         for task_id, task in subject.tasks.items()
     ]

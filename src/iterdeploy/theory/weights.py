@@ -62,18 +62,30 @@ def in_pool(rates: Sequence[float], samples: Sequence[int]) -> float:
 def best_of(behaviour: Sequence[Sequence[float]], samples: Sequence[int], rank: Sequence[int | None]) -> list[float]:
     """P(y is the one trace of its task that curation keeps), for every answer y.
 
-    behaviour[i][y] = beta_i(y | x). rank[y]: how good y is, from 0, all different; None: invalid. The trace kept is the
-    best sampled, so y is kept if something as good as y was sampled and nothing better:
-    prod_i (1 - F_i(better than y))^n_i - prod_i (1 - F_i(better than y, or y))^n_i.
+    behaviour[i][y] = beta_i(y | x), with the older policy first. rank[y]: how good y is, from 0; None: invalid. The
+    trace kept is the best sampled, and of equally good ones the oldest, then the first of its generation. So a sample
+    is kept if no other is better and none before it is as good. With F_i(y) = P(a sample of beta_i is better than y)
+    and T_i(y) = P(it is as good, y itself included), the samples from the oldest to the newest add up to
+
+        sum_i sum_s beta_i(y) prod_{before} (1 - F - T) prod_{after} (1 - F).
 
     >>> best_of([[0.5, 0.25, 0.25]], [2], [1, 0, None])
     [0.5, 0.4375, 0.0]
+    >>> best_of([[0.5, 0.5]], [1], [0, 0]), best_of([[1.0, 0.0], [0.0, 1.0]], [1, 1], [0, 0])
+    ([0.5, 0.5], [1.0, 0.0])
     """
+    drawn = [policy for policy, count in zip(behaviour, samples, strict=True) for _ in range(count)]
 
-    def nothing_up_to(limit: int) -> float:
-        better = [y for y, place in enumerate(rank) if place is not None and place <= limit]
-        return math.prod(
-            (1 - sum(policy[y] for y in better)) ** count for policy, count in zip(behaviour, samples, strict=True)
+    def mass(policy: Sequence[float], place: int, *, ties: bool) -> float:
+        """Of what is better, and with `ties` of what is as good."""
+        return sum(p for p, other in zip(policy, rank, strict=True) if other is not None and other < place + ties)
+
+    def kept(y: int, place: int) -> float:
+        return sum(
+            policy[y]
+            * math.prod(1 - mass(before, place, ties=True) for before in drawn[:number])
+            * math.prod(1 - mass(after, place, ties=False) for after in drawn[number + 1 :])
+            for number, policy in enumerate(drawn)
         )
 
-    return [0.0 if place is None else nothing_up_to(place - 1) - nothing_up_to(place) for place in rank]
+    return [0.0 if place is None else kept(y, place) for y, place in enumerate(rank)]

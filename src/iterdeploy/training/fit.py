@@ -35,11 +35,10 @@ def fit(phase: Phase, out: Path, progress: Progress, ranks: Ranks) -> None:
 
     began = time.perf_counter()
     config = phase.config
-    random = int(phase.identifier[:8], 16)
-    torch.manual_seed(random)
+    torch.manual_seed(phase.random)
     here, model = _load(phase)
     if ranks.world > 1:
-        torch.manual_seed(random + 1 + ranks.rank)  # the processes' dropouts differ
+        torch.manual_seed(phase.random + 1 + ranks.rank)  # the processes' dropouts differ
     train, held = split_validation(phase.pool.examples, config.validation_share)
     check_behaviour(phase, train)
     epochs = plan([len(example.token_ids) for example in train], config, phase.seed)

@@ -44,6 +44,11 @@ class Phase:
         )
 
     @property
+    def random(self) -> int:
+        """The seed of its random numbers."""
+        return int(self.identifier[:8], 16)
+
+    @property
     def lora(self) -> bool:
         return self.config.method == "lora"
 

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from iterdeploy.audit.records import Audit
-from iterdeploy.audit.saved import read_audit
+from iterdeploy.audit.records import AUDIT, Audit
 from iterdeploy.config import RunConfig
 from iterdeploy.metrics import seeds
 from iterdeploy.metrics.records import Point
@@ -15,6 +14,7 @@ from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report.drawing.tables import Metrics
 from iterdeploy.report.facts import contents
 from iterdeploy.report.facts.contents import SeenSizes, pretraining_sizes
+from iterdeploy.theory.records import THEORY, Theory
 
 Wanted = Callable[["Run", TaskResult], bool]
 """Whether a run's task belongs to what is asked about."""
@@ -29,7 +29,7 @@ class Run:
     seen_sizes: SeenSizes
     """Task sizes of the base model's pretraining; none where nobody says."""
     audit: Audit | None
-    theory: Mapping[str, Any] | None
+    theory: Theory | None
 
     def tasks(self, generation: int, split: str) -> Sequence[TaskResult]:
         return self.counts.tasks.get((generation, split), ())
@@ -92,8 +92,8 @@ def read_run(run_dir: RunDir) -> Run:
         metrics=metrics,
         counts=count(run_dir.store, len(metrics)),
         seen_sizes=pretraining_sizes(config.model.name),
-        audit=read_audit(run_dir.files.find("audit.json")),
-        theory=run_dir.files.find("theory.json"),
+        audit=AUDIT.read(run_dir.files.find("audit.json")),
+        theory=THEORY.read(run_dir.files.find("theory.json")),
     )
 
 

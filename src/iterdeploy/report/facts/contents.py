@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iterdeploy.audit.records import Audit
-from iterdeploy.audit.saved import read_audit
+from iterdeploy.audit.records import AUDIT, Audit
 from iterdeploy.config import RunConfig
 from iterdeploy.models.loading import embedded_models
 from iterdeploy.record.counts import Counts, count
 from iterdeploy.record.files import read_json
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report.facts.sample import Sample, choose
+from iterdeploy.theory.records import THEORY, Theory
 
 SeenSizes = Mapping[str, Sequence[int]]
 """Domain -> the sizes of its tasks in the base model's pretraining; nothing where the model's folder does not say."""
@@ -39,7 +39,7 @@ class Contents:
     """Of the traces of the generations that were measured."""
     audit: Audit | None
     """audit.json, where the run was audited."""
-    theory: Mapping[str, Any] | None
+    theory: Theory | None
     """theory.json, where the run was held against the theory."""
     samples: Sample
     """The traces that the page holds."""
@@ -63,8 +63,8 @@ def read(run_dir: RunDir, *, live: bool = False) -> Contents:
         seconds=run_dir.store.seconds(),
         seen_sizes=pretraining_sizes(config.model.name),
         counts=count(run_dir.store, len(metrics)),
-        audit=read_audit(run_dir.files.find("audit.json")),
-        theory=run_dir.files.find("theory.json"),
+        audit=AUDIT.read(run_dir.files.find("audit.json")),
+        theory=THEORY.read(run_dir.files.find("theory.json")),
         samples=Sample(0, (), {}) if live else choose(run_dir.store, metrics, pools),
     )
 
