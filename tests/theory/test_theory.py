@@ -28,7 +28,8 @@ from iterdeploy.theory.gradients import (
     objective_gradient,
     sums,
 )
-from iterdeploy.theory.proposition1 import as_int8, batch_coefficients, identity
+from iterdeploy.theory.analysis import read_theory
+from iterdeploy.theory.proposition1 import as_int8, batch_coefficients
 from iterdeploy.theory.proposition2 import measure as measure2
 from iterdeploy.theory.tables import tables
 from iterdeploy.theory.weights import best_of, effective_size, in_pool, log_mixture_weights, normalised
@@ -157,6 +158,29 @@ def test_keeping_one_of_a_task_weighs_it_like_the_smaller_of_n_and_one_by_z(samp
     assert (1 - 1 / math.e) * bound <= weight <= bound * (1 + 1e-12)
 
 
+TIED = [[0, 0, None, None], [1, None, 0, 0], [None, None, None, 0]]
+"""Some answers are as good as others."""
+
+
+@pytest.mark.parametrize("x", range(TASKS))
+def test_of_equally_good_traces_the_oldest_is_kept_and_that_is_exact(x: int) -> None:
+    """Against all that can be drawn, in the order of age: two samples of the first policy, one of the second."""
+    chances = [0.0] * ANSWERS
+    for drawn in itertools.product(range(ANSWERS), repeat=3):
+        ranks = [math.inf if (rank := TIED[x][y]) is None else rank for y in drawn]
+        if min(ranks) < math.inf:
+            chances[drawn[ranks.index(min(ranks))]] += BETA[0][x, drawn[0]] * BETA[0][x, drawn[1]] * BETA[1][x, drawn[2]]
+    assert best_of([beta[x].tolist() for beta in BETA], SAMPLES, TIED[x]) == pytest.approx(chances, abs=1e-12)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 5])
+def test_an_unlikely_answer_is_kept_where_nothing_better_is_among_the_other_samples(samples: int) -> None:
+    """Not where nothing better is sampled at all: of one sample, the answer itself is the one that has to come."""
+    rare, better = 1e-6, 0.3
+    chance = best_of([[rare, better, 1 - rare - better]], [samples], [1, 0, None])[0]
+    assert chance / (samples * rare) == pytest.approx((1 - better) ** (samples - 1), rel=1e-4)
+
+
 def test_with_few_samples_one_per_task_is_far_from_one_by_z() -> None:
     """The runs of the demo draw two samples: a task of 5% and one of 50% then differ by 1.3, not by 10."""
     hard, easy = (in_pool([rate], [2]) / rate for rate in (0.05, 0.5))
@@ -275,12 +299,21 @@ def subject(finished: Path) -> Subject:
 
 
 def test_proposition_1_is_exact_on_real_traces_in_float64(subject: Subject) -> None:
-    at = differentiable(subject, subject.current, exact=True)
-    found = identity(at, subject.stored(0))
+    """Algebra, and so a test of the trainer's loss alone: SFT has the valid traces, each counting 1, by their number;
+    REINFORCE all traces, each counting its reward, by theirs. The two are cut into other batches."""
+    at, stored = differentiable(subject, subject.current, exact=True), subject.stored(0)
     assert at.dtype == "float64" and at.size > 1_000_000
-    assert found["traces"] == 24 and 1 < found["expected_ratio"] < 24
-    assert found["cosine"] == pytest.approx(1, abs=1e-10)
-    assert found["norm_ratio"] == pytest.approx(found["expected_ratio"], abs=1e-10)
+
+    def mean_gradient(rows: Sequence[Example]) -> Any:
+        batches = length_buckets_in_order(rows, 512)
+        return sum(objective_gradient(at, batch, float(len(rows))) for batch in batches)
+
+    valid = [example(answer) for answer in stored if answer.valid]
+    sft = mean_gradient(valid)
+    reinforce = mean_gradient([example(answer, float(answer.valid)) for answer in stored])
+    assert len(stored) == 24 and 1 < len(valid) < 24
+    assert cosine(sft, reinforce) == pytest.approx(1, abs=1e-10)
+    assert norm_ratio(sft, reinforce) == pytest.approx(24 / len(valid), abs=1e-10)
 
 
 def test_the_gradient_is_that_of_the_log_probability(subject: Subject) -> None:
@@ -349,13 +382,11 @@ def test_the_weights_of_a_pool_without_old_traces_change_nothing(finished: Path)
     subject = choose(RunDir.read(finished), 1, 24, quiet)
     found = measure2(subject)
     assert found is not None and measure2(choose(RunDir.read(finished), 0, 24, quiet)) is None
-    assert found["gap"] is not None and found["gap"] < 1e-3, "the policies on the disk are those that sampled"
-    count = found["traces"]
-    assert count == sum(one["traces"] for one in found["by_generation"])
-    assert 1 <= found["effective_size"]["own_policy"] <= found["effective_size"]["mixture"] <= count
-    assert found["solve_rate"]["by_weights"] == pytest.approx(
-        sum(task["rate_by_weights"] for task in found["per_task"]) / found["tasks"]
-    )
+    assert found.gap is not None and found.gap < 1e-3, "the policies on the disk are those that sampled"
+    assert found.traces == sum(one.traces for one in found.by_generation)
+    assert 1 <= found.effective_size["own_policy"] <= found.effective_size["mixture"] <= found.traces
+    assert found.solve_rate_by_weights == pytest.approx(sum(task.rate_by_weights for task in found.per_task) / found.tasks)
+    assert 0 <= found.tied <= 1
 
 
 def test_int8_rounds_each_row_to_its_own_grid() -> None:
@@ -375,32 +406,34 @@ def test_the_command_writes_what_it_prints_and_keeps_what_it_wrote(
     """Generation 1 as it is, then generation 0 as if it had been sampled at another temperature."""
     assert theory(finished_copy, "--traces", 20, "--json") == 0
     told = capsys.readouterr()
-    entry = json.loads(told.out)
+    shown_as_json = json.loads(told.out)
     assert "sampling" in told.err and "gradients" in told.err
     as_version_1(finished_copy)  # whose files are taken as they are
     config = finished_copy / "config.toml"
     config.write_text(config.read_text().replace("temperature = 1.0", "temperature = 0.6"))
     assert theory(finished_copy, "--traces", 20, "--generation", 0) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    written = json.loads((finished_copy / "theory.json").read_text())
-    assert written.pop("seal")
-    assert list(written) == ["0", "1"] and written["1"] == entry
-    rows = entry["proposition1"]["rows"]
-    assert {"batch_mean", "sequence_mean", "temperature", "int8_sampling", "first_generation"} <= set(rows)
-    assert rows["token_sum"]["same_cosine"] == pytest.approx(1, abs=1e-12)
-    assert rows["token_sum"]["same_ratio"] == pytest.approx(24 / entry["proposition1"]["valid"], abs=1e-10)
-    assert rows["sequence_mean"]["same_cosine"] < 1 - 1e-6
-    assert 0.99 < rows["bf16_sampling"]["same_cosine"] < 1 - 1e-12
-    assert [row["steps"] for row in entry["as_trained"]["steps"]] == [1, None]
-    assert [row["generation"] for row in entry["as_trained"]["pool"]] == [0, 1]
+    found = read_theory(RunDir.read(finished_copy))
+    assert found is not None and list(found.generations) == [0, 1] and not found.twins
+    entry = found.generations[1]
+    assert THEORY.values(replace(found, generations={1: entry})) == shown_as_json
+    rows = entry.proposition1.rows
+    cooled = {"temperature", "own_temperature"}
+    assert {"batch_mean", "sequence_mean", "int8_sampling", "first_generation"} | cooled <= set(rows)
+    assert rows["token_sum"].same_cosine == pytest.approx(1, abs=1e-12)
+    assert rows["token_sum"].same_ratio == pytest.approx(24 / entry.proposition1.valid, abs=1e-10)
+    assert (rows["sequence_mean"].same_cosine or 1) < 1 - 1e-6
+    assert 0.99 < (rows["bf16_sampling"].same_cosine or 0) < 1 - 1e-12
+    assert [row.steps for row in entry.as_trained.steps] == [1, None]
+    assert [row.generation for row in entry.as_trained.pool] == [0, 1]
 
-    assert "Proposition 1 at generation 0" in shown and "Proposition 1 does not apply" in shown
-    assert "temperature" not in written["0"]["proposition1"]["rows"]
-    for known in written.values():
-        for table in tables(known):
-            assert {len(row) for row in table.rows} == {len(table.columns)}
-            assert markdown(table).count("\n|") == len(table.rows) + 2
-    assert len(tables(written["0"])) == 2 and len(tables(written["1"])) == 4
+    assert "Proposition 1 at generation 0" in shown and "This run samples at temperature 0.6" in shown
+    other = found.generations[0].proposition1.rows
+    assert not cooled & set(other)
+    assert 0 < (other["token_sum"].same_cosine or 0) < 1 - 1e-6, "SFT does not follow what is solved at 0.6"
+    shapes = [(len(table.columns), {len(row) for row in table.rows}) for table in tables(found)]
+    assert len(shapes) == 2 + 4 and all(widths == {columns} for columns, widths in shapes)
+    assert all(markdown(table).count("\n|") == len(table.rows) + 2 for table in tables(found))
 
 
 def changed(folder: Path, statement: str) -> None:

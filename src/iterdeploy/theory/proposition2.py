@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from iterdeploy.curation.policies import Kept, preference
+from iterdeploy.curation.policies import weigh
 from iterdeploy.metrics.diversity import ratio
 from iterdeploy.metrics.records import Estimate
 from iterdeploy.models.scoring import policy_logprobs, summed
@@ -85,9 +85,8 @@ def measure(subject: Subject) -> Mixture | None:
 def tied(subject: Subject) -> float:
     """Ties are broken by age: the older one of two equally good answers trains."""
     of_task: dict[str, list[tuple[tuple[float, ...], tuple[int, ...]]]] = defaultdict(list)
-    for trace in subject.traces:
-        if trace.valid:
-            of_task[trace.task_id].append((preference(Kept(trace))[:2], subject.answer(trace).tokens))
+    for weighed in weigh([trace for trace in subject.traces if trace.valid], subject.parts.tasks.order):
+        of_task[weighed.trace.task_id].append((weighed.rank, subject.answer(weighed.trace).tokens))
     best = [[tokens for rank, tokens in answers if rank == min(answers)[0]] for answers in of_task.values()]
     return fmean(len(set(tokens)) > 1 for tokens in best)
 
