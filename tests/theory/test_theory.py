@@ -5,6 +5,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from iterdeploy.cli.main import main
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.store import TraceStore
 from iterdeploy.tables import markdown
+from iterdeploy.theory.analysis import read_theory
 from iterdeploy.theory.answers import GROUPS, Subject, TheoryError, choose
 from iterdeploy.theory.as_trained import ceiling, pool
 from iterdeploy.theory.gradients import (
@@ -28,11 +30,13 @@ from iterdeploy.theory.gradients import (
     objective_gradient,
     sums,
 )
-from iterdeploy.theory.analysis import read_theory
 from iterdeploy.theory.proposition1 import as_int8, batch_coefficients
 from iterdeploy.theory.proposition2 import measure as measure2
+from iterdeploy.theory.records import THEORY
 from iterdeploy.theory.tables import tables
 from iterdeploy.theory.weights import best_of, effective_size, in_pool, log_mixture_weights, normalised
+from iterdeploy.training.batching import length_buckets_in_order
+from iterdeploy.types import Example
 
 TASKS, ANSWERS = 3, 4
 VALID = np.array([[1, 1, 0, 0], [1, 0, 1, 1], [0, 0, 0, 1]])
@@ -225,6 +229,40 @@ def test_a_temperature_is_applied_token_by_token_so_it_is_no_power_of_the_whole_
     drawn = cooled(first)[:, None] * cooled(second)
     power = (first[:, None] * second) ** 2
     assert abs(drawn - power / power.sum()).max() > 0.05
+
+
+def test_at_another_temperature_the_objective_is_another_one_and_so_is_its_gradient() -> None:
+    """Two tokens of three, a valid pair: what is solved at T has the gradient E_T[R grad log beta_T], not grad J."""
+    rng = np.random.default_rng(11)
+    logits, valid, T = rng.normal(size=(4, 3)), rng.random((3, 3)) < 0.4, 0.3
+    answers = list(itertools.product(range(3), repeat=2))
+
+    def policy(logits: Any, T: float) -> Any:
+        scaled = np.exp(logits / T)
+        return scaled / scaled.sum(axis=1, keepdims=True)  # row 0: the first token; row 1 + a: the second after a
+
+    def solved(logits: Any, T: float) -> float:
+        p = policy(logits, T)
+        return float(sum(p[0, a] * p[1 + a, b] * valid[a, b] for a, b in answers))
+
+    def grad_log(p: Any, a: int, b: int, T: float) -> Any:
+        out = np.zeros((4, 3))
+        for row, token in ((0, a), (1 + a, b)):
+            out[row] = -p[row] / T
+            out[row, token] += 1 / T
+        return out.ravel()
+
+    cold, warm = policy(logits, T), policy(logits, 1.0)
+    of_its_own = sum(cold[0, a] * cold[1 + a, b] * valid[a, b] * grad_log(cold, a, b, T) for a, b in answers)
+    numeric = []
+    for i in range(12):
+        step = np.zeros(12)
+        step[i] = 1e-5
+        numeric.append((solved(logits + step.reshape(4, 3), T) - solved(logits - step.reshape(4, 3), T)) / 2e-5)
+    assert of_its_own == pytest.approx(np.array(numeric), abs=1e-8)
+    at_one = sum(warm[0, a] * warm[1 + a, b] * valid[a, b] * grad_log(warm, a, b, 1.0) for a, b in answers)
+    sft = sum(cold[0, a] * cold[1 + a, b] * valid[a, b] * grad_log(warm, a, b, 1.0) for a, b in answers)
+    assert between(sft, at_one) < between(sft, of_its_own) < 1 - 1e-6
 
 
 def test_the_effective_size_is_the_count_of_equal_weights_and_1_where_one_has_all() -> None:

@@ -86,13 +86,14 @@ def findings(rewards: Sequence[Reward], changes: Mapping[str, Change], asked: Ma
     """All that is beyond chance, by corrected rewards."""
     judged = [reward for reward in rewards if reward.decides]
     return [
-        *(one for reward in judged for one in _rewarded(reward)),
+        *(one for reward in judged for one in of_reward(reward)),
         *_drifts(judged),
         *_warnings(judged, changes, asked),
     ]
 
 
-def _rewarded(reward: Reward) -> list[Finding]:
+def of_reward(reward: Reward) -> list[Finding]:
+    """What is beyond chance in the answer to one question."""
     out: list[Finding] = []
     grouped = {name for group in reward.groups for name in group.features}
     question = reward.question

@@ -108,8 +108,8 @@ def _trained(subject: Subject, name: str, weights: Mapping[str, float], steps: i
 
 def _changes(subject: Subject, policies: Mapping[str, Policy]) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
     """Phase -> phase -> cosine of their changes of all weights; and phase -> length of its change."""
-    start = _weights(subject, subject.start)
-    changes = {name: _weights(subject, policy) - start for name, policy in policies.items()}
+    start = all_weights(subject, subject.start)
+    changes = {name: all_weights(subject, policy) - start for name, policy in policies.items()}
     lengths = {name: float(change @ change) ** 0.5 for name, change in changes.items()}
     cosines = {
         name: {
@@ -121,7 +121,7 @@ def _changes(subject: Subject, policies: Mapping[str, Policy]) -> tuple[dict[str
     return cosines, lengths
 
 
-def _weights(subject: Subject, policy: Policy) -> "Array":
+def all_weights(subject: Subject, policy: Policy) -> "Array":
     """All of them in a row, an adapter merged into what it adapts."""
     import numpy as np
     import torch
