@@ -15,7 +15,7 @@ from iterdeploy.theory.answers import TheoryError, choose
 from iterdeploy.theory.implied import Scored, auc, implied
 from iterdeploy.theory.records import THEORY, Twin
 from iterdeploy.theory.tables import tables
-from iterdeploy.training.trainer import Trainer
+from iterdeploy.training.trainer import GradientTrainer
 
 
 def quiet(line: str) -> None:
@@ -53,8 +53,8 @@ def test_a_change_is_like_itself_and_a_rerun_is_another_change_of_like_length(tw
 def test_the_run_trained_again_with_its_own_seed_would_be_the_run(finished: Path, tmp_path: Path) -> None:
     """So that only the order of the batches tells the rerun from the run."""
     subject = choose(RunDir.read(finished), 0, 24, quiet)
-    trainer = Trainer(subject.config.training, subject.config.model, subject.config.seed)
-    pool = twins.Pooled(subject.pooled(0)[0], subject.phase.pool.digest)
+    trainer = GradientTrainer(subject.config.training, subject.config.model, subject.config.seed)
+    pool = twins.TrainingExamples(subject.pooled(0), subject.phase.pool.digest)
     trainer.fit(subject.start, 1, pool, tmp_path, lambda done, in_all: None)
     again = twins.read_policy(tmp_path)
     weights = [twins.all_weights(subject, policy) for policy in (again, subject.policy(1))]
@@ -102,19 +102,19 @@ def test_the_command_goes_on_where_it_was_interrupted_and_keeps_what_it_wrote(
     finished_copy: Path, run_cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[int] = []
-    fit = Trainer.fit
+    fit = GradientTrainer.fit
 
-    def dying(self: Trainer, *arguments: Any) -> None:
+    def dying(self: GradientTrainer, *arguments: Any) -> None:
         if len(trained) == 2:
             raise KeyboardInterrupt
         trained.append(1)
         fit(self, *arguments)
 
-    monkeypatch.setattr(Trainer, "fit", dying)
+    monkeypatch.setattr(GradientTrainer, "fit", dying)
     with pytest.raises(KeyboardInterrupt):
         twins.twin(choose(RunDir.read(finished_copy), 0, 24, quiet))
     assert sorted(path.name for path in (finished_copy / "theory-twin-0").glob("[a-z]*") if path.is_dir())[:2] != []
-    monkeypatch.setattr(Trainer, "fit", lambda self, *arguments: (trained.append(1), fit(self, *arguments)))
+    monkeypatch.setattr(GradientTrainer, "fit", lambda self, *arguments: (trained.append(1), fit(self, *arguments)))
     twins.twin(choose(RunDir.read(finished_copy), 0, 24, quiet))
     assert len(trained) == 3, "rerun, reinforce, everything: each once"
     assert not (finished_copy / "theory-twin-0").exists()

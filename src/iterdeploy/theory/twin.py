@@ -26,7 +26,7 @@ from iterdeploy.theory.answers import GROUPS, Subject, TheoryError
 from iterdeploy.theory.implied import Scored, implied
 from iterdeploy.theory.records import Trained, Twin
 from iterdeploy.training.examples import make_examples
-from iterdeploy.training.trainer import Pooled, Trainer, read_policy
+from iterdeploy.training.trainer import GradientTrainer, TrainingExamples, read_policy
 from iterdeploy.types import Policy, Split, Status, Trace, content_hash
 
 if TYPE_CHECKING:
@@ -96,10 +96,10 @@ def _trained(subject: Subject, name: str, weights: Mapping[str, float], steps: i
     config, generation = subject.config, subject.generation + 1
     rerun = name == "rerun"
     changed: dict[str, object] = {"steps": steps} if rerun else {"steps": steps, "objective": "sft"}
-    trainer = Trainer(config.training.model_copy(update=changed), config.model, config.seed + rerun)
+    trainer = GradientTrainer(config.training.model_copy(update=changed), config.model, config.seed + rerun)
     subject.say(f"generation {subject.generation}: training on {len(weights)} traces, {name.replace('_', ' ')}")
-    examples = make_examples(subject.run_dir.store.by_ids(weights), weights)
-    pool = Pooled(examples, content_hash(name, weights))
+    examples = make_examples(subject.run_dir.store.each(weights), weights)
+    pool = TrainingExamples(examples, content_hash(name, weights))
     folder = stage.folder(
         name, lambda out: trainer.fit(subject.start, generation, pool, out, lambda done, in_all: None)
     )
@@ -141,7 +141,8 @@ def _held_out(subject: Subject) -> list[Trace]:
 
 def _scored(subject: Subject, answers: Sequence[Trace], policies: Mapping[str, Policy]) -> dict[str, list[Scored]]:
     """What each phase did to the log-probabilities of these answers, at the temperature that the run samples at."""
-    rows = [(one.completion.prompt_token_ids, one.completion.token_ids) for one in answers]
+    calls = [call for one in answers for call in one.completions]
+    rows = [(call.prompt_token_ids, call.token_ids) for call in calls]
 
     def scores(policy: Policy) -> "list[Array]":
         return policy_logprobs(policy, rows, subject.config, "float32", subject.temperature)
@@ -154,10 +155,10 @@ def _scored(subject: Subject, answers: Sequence[Trace], policies: Mapping[str, P
                 one.task_id,
                 int(content_hash("group", one.task_id), 16) % GROUPS,
                 one.valid,
-                one.completion.reasoning_tokens,
+                call.reasoning_tokens,
                 after - base,
             )
-            for one, after, base in zip(answers, scores(policy), before, strict=True)
+            for one, call, after, base in zip(answers, calls, scores(policy), before, strict=True)
         ]
         for name, policy in policies.items()
     }
