@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from audit.test_audit import answers
-from iterdeploy.audit.curators import Judgement, curators, read_judgements
+from iterdeploy.audit.curators import Judgement, curators, of_feedback, read_judgements
 from iterdeploy.audit.decisions import decisions
 from iterdeploy.audit.discovery import benjamini_hochberg, discover, phrases
 from iterdeploy.audit.observe import keep_matrix, observe
@@ -19,7 +19,7 @@ from iterdeploy.audit.questions import published
 from iterdeploy.audit.records import Discovery
 from iterdeploy.config import ConfigError
 from iterdeploy.curation.features import FEATURES
-from iterdeploy.types import Trace
+from iterdeploy.types import Feedback, Trace
 
 WORDS = ("then", "now", "take", "put", "clear", "table", "hand", "block")
 
@@ -122,6 +122,14 @@ def test_influences_add_up_to_what_selection_did(traces: list[Trace]) -> None:
 def test_judgements_of_unknown_answers_are_left_out(traces: list[Trace]) -> None:
     unknown = [replace(one, trace_id="none") for one in judged(traces, 4, 0, 0.0)]
     assert curators(observe(traces, FEATURES), unknown).judgements == 0
+
+
+def test_what_users_said_in_the_store_are_judgements_of_which_the_latest_counts() -> None:
+    def said(number: int, user: str, judgement: str) -> Feedback:
+        return Feedback(f"f{number}", "t1", user, judgement, None, {}, "", "2026-01-01T00:00:00Z", "train")
+
+    found = of_feedback([said(1, "ann", "publish"), said(2, "ben", "metric"), said(3, "ann", "reject")])
+    assert found == [Judgement("ann", "t1", False)]
 
 
 def test_the_command_reads_who_kept_what_and_says_which_line_is_wrong(

@@ -24,6 +24,7 @@ from iterdeploy.audit.observe import Observations
 from iterdeploy.audit.questions import like_tasks
 from iterdeploy.audit.records import CONFIDENCE, Curator, Curators, Taste
 from iterdeploy.config import ConfigError
+from iterdeploy.types import Feedback
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,6 +79,12 @@ def read_judgements(path: Path) -> list[Judgement]:
                 'read like {"curator": "u17", "trace_id": "0f3a...", "kept": true}'
             ) from None
     return out
+
+
+def of_feedback(said: Iterable[Feedback]) -> list[Judgement]:
+    """What users said in the run's own store: publishing keeps an answer, rejecting drops it; the latest counts."""
+    latest = {(one.user, one.trace_id): one.judgement for one in said if one.judgement in ("publish", "reject")}
+    return [Judgement(user, trace_id, judgement == "publish") for (user, trace_id), judgement in latest.items()]
 
 
 def curators(seen: Observations, judgements: Iterable[Judgement]) -> Curators:

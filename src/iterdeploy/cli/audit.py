@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from iterdeploy.audit import Audit, audit_observed, keep_matrix, need_statistics, observe_run
 from iterdeploy.audit.compare import compare, left_out
-from iterdeploy.audit.curators import curators, read_judgements
+from iterdeploy.audit.curators import Judgement, curators, of_feedback, read_judgements
 from iterdeploy.audit.decisions import decisions
 from iterdeploy.audit.discovery import discover
 from iterdeploy.audit.findings import tests
@@ -35,14 +35,14 @@ def audit(arguments: argparse.Namespace) -> int:
     other = (
         run_path(argparse.Namespace(run=arguments.against, runs_dir=arguments.runs_dir)) if arguments.against else None
     )
-    judgements = read_judgements(arguments.curators) if arguments.curators else None
+    judgements = read_judgements(arguments.curators) if arguments.curators else _feedback(path)
     seen = _read(path, own)
     found = audit_observed(*seen)
     if arguments.power:
         found = replace(found, power=power(found.rewards, len(tests(found.rewards))))
     if arguments.discover:
         found = replace(found, discoveries=_discoveries(path, seen[0], seen[1], found))
-    if judgements is not None:
+    if judgements:
         found = replace(found, curators=curators(seen[0], judgements))
     if other is not None:
         found = replace(found, against=_against(path.name, found, seen, other.name, _read(other, own)))
@@ -69,6 +69,14 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
     run_dir = RunDir.read(path)
     try:
         yield from ((trace.id, text(trace)) for trace in run_dir.store.traces() if trace.valid)
+    finally:
+        run_dir.close()
+
+
+def _feedback(path: Path) -> list[Judgement]:
+    run_dir = RunDir.read(path)
+    try:
+        return of_feedback(run_dir.store.feedback())
     finally:
         run_dir.close()
 
