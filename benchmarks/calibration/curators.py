@@ -24,12 +24,14 @@ def _crowd(answers: Answers, people: int, minority: float, strength: float, numb
     chance = logistic(np.where(biased, strength * (answers.feature("detour") - 0.5), 0.0))
     kept = answers.kept(chance, 20, number, people, int(100 * minority), int(strength))
     rows = np.flatnonzero(seen.valid & seen.deployed & (seen.generation < answers.generations))
-    found = curators(
-        seen, [Judgement(f"{who[row]:04}", seen.ids[row], bool(kept[-1][row])) for row in rows.tolist()]
-    )
+    found = curators(seen, [Judgement(f"{who[row]:04}", seen.ids[row], bool(kept[-1][row])) for row in rows.tolist()])
     names = {int(one.name) for one in found.curators if any(taste.named for taste in one.tastes.values())}
     wrong = {name for name in names if name >= round(minority * people)}
-    what = f"{people} curators, {minority:.0%} with a taste of {strength:g}" if minority else f"{people} curators, no taste"
+    what = (
+        f"{people} curators, {minority:.0%} with a taste of {strength:g}"
+        if minority
+        else f"{people} curators, no taste"
+    )
     if not minority:
         rates.add(f"{what}: somebody is named", bool(names), "at most 5%")
         rates.add(f"{what}: they are said to differ", min(found.differ.values(), default=1.0) < CHANCE, "at most 5%")

@@ -1,4 +1,4 @@
-"""A constant taste for detours must not drift because something else changes that nobody measures; a growing one must."""
+"""A constant taste for detours must not drift because something unmeasured changes; a growing one must."""
 
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ def chapter(answers: Answers, number: int, rates: Rates) -> None:
         "an unmeasured marker liked by 5 goes from 2 to 50%": (logistic(liked + 5 * (common - 0.5)), FALSE),
         "the same, and what has it is kept nearly always": (logistic(liked + 5.0 * common), FALSE),
         "the same, and what lacks it is dropped nearly always": (logistic(liked + 5 * (common - 1.0)), FALSE),
-        "a share that rises from 10 to 90% is looked at at all": (logistic(liked) * (0.1 + 0.8 * np.minimum(time, 1)), FALSE),
+        "a share that rises from 10 to 90% is looked at": (logistic(liked) * (0.1 + 0.8 * np.minimum(time, 1)), FALSE),
         "everybody becomes milder, by 3 in log-odds": (logistic(liked + 3 * (np.minimum(time, 1) - 0.5)), FALSE),
         "an unmeasured taste for half of the answers grows from 0 to 6": (
             logistic(liked + 6 * np.minimum(time, 1) * (half - 0.5)), CANNOT,

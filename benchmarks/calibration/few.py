@@ -8,6 +8,7 @@ from iterdeploy.audit.power import of_answers
 
 SIZES = (75, 150, 300, 600)
 STRENGTHS = (0.0, 1.0, 2.0, 3.0)
+COVER = "93 to 97%"
 
 
 def chapter(answers: Answers, number: int, rates: Rates) -> None:
@@ -25,21 +26,20 @@ def _one(pool: Answers, size: int, strength: float, number: int, rates: Rates) -
         return
     target = "at least 95%" if size >= 300 and strength == 3 else ""
     rates.add(f"{size} answers, a taste of {strength:g}: it is found", "detour" in named(found), target)
-    rates.add(f"{size} answers, a taste of {strength:g}: found, expected by `--power`",
-              np.random.default_rng((12, number, size)).random() < _expected(pool, found.kept / max(1, found.decisions),
-                                                                             strength, len(tests([found]))), "")  # fmt: skip
+    expected = _expected(pool, found.kept / max(1, found.decisions), strength, len(tests([found])))
+    by_chance = np.random.default_rng((12, number, size)).random() < expected
+    rates.add(f"{size} answers, a taste of {strength:g}: found, as `--power` expects", by_chance, "")
     one = found.features.get("detour")
     if one is None:
         return
     truth = float(logistic(np.array(strength / 2)) - logistic(np.array(-strength / 2)))
+    what = f"{size} answers: the interval of"
     if one.alone is not None:
-        rates.add(f"{size} answers: the interval of the difference of shares, alone, covers it", covers(one.alone, truth),
-                  "93 to 97%")  # fmt: skip
+        rates.add(f"{what} the difference of shares, alone, covers it", covers(one.alone, truth), COVER)
     if one.shares is not None:
-        rates.add(f"{size} answers: that of the effect on shares at equal others covers it",
-                  covers(one.shares.difference, truth), "93 to 97%")  # fmt: skip
+        rates.add(f"{what} the effect on shares at equal others covers it", covers(one.shares.difference, truth), COVER)
     if one.coefficient.value is not None:
-        rates.add(f"{size} answers: that of the odds covers it", covers(one.coefficient, strength), "93 to 97%")
+        rates.add(f"{what} the odds covers it", covers(one.coefficient, strength), COVER)
 
 
 def _expected(pool: Answers, kept: float, strength: float, tested: int) -> float:

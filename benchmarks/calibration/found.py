@@ -38,17 +38,25 @@ def _known(answers: Answers, number: int, rates: Rates) -> None:
         mine, truth = name == feature, strength if name == feature else 0.0
         which = "its" if mine else "another feature's"
         if one.coefficient.value is not None:
-            rates.add(f"one taste: the interval of {which} odds covers the truth", covers(one.coefficient, truth), COVER)
+            rates.add(
+                f"one taste: the interval of {which} odds covers the truth", covers(one.coefficient, truth), COVER
+            )
         if one.shares is not None:
             effect = _effect(answers, log_odds, name, strength, one.spread, one.marker) if mine else 0.0
-            row = f"one taste: the interval of {which} effect on shares covers the truth"
+            row = f"one taste: the interval of {which} effect on shares covers it"
             rates.add(row, covers(one.shares.difference, effect), COVER)
         for of in one.by_generation.values():
             if mine and of.coefficient.value is not None:
-                rates.add("one taste: the interval of its odds in one generation covers it", covers(of.coefficient, truth), COVER)
+                rates.add(
+                    "one taste: the interval of its odds in one generation covers it",
+                    covers(of.coefficient, truth),
+                    COVER,
+                )
     within = found.reward("picked").features[feature].coefficient
     if within.value is not None:
-        rates.add("one taste: the interval of its odds within tasks (the check) covers it", covers(within, strength), COVER)
+        rates.add(
+            "one taste: the interval of its odds within tasks (the check) covers it", covers(within, strength), COVER
+        )
     others = {name for one in found.findings if one.kind == "rewarded" for name in one.features} - {feature}
     rates.add("one taste: another feature is called rewarded at equal others", bool(others), FALSE)
     still = audit_observed(*_shuffled(answers, log_odds, number), ["valid"])
@@ -87,7 +95,9 @@ def _several(answers: Answers, number: int, rates: Rates) -> None:
     for name, strength in SEVERAL.items():
         one = found.features[name]
         if one.coefficient.value is not None:
-            rates.add(f"two tastes: the interval of the odds of {name} covers it", covers(one.coefficient, strength), COVER)
+            rates.add(
+                f"two tastes: the interval of the odds of {name} covers it", covers(one.coefficient, strength), COVER
+            )
         rates.add(f"two tastes: {name} is found", name in named(found), "at least 95%")
 
 
@@ -96,9 +106,15 @@ def _unmeasured(answers: Answers, number: int, rates: Rates, strength: float) ->
     marker = np.random.default_rng((5, number)).random(len(answers.seen.ids)) < 0.5
     log_odds = answers.prefer({"detour": 3.0}) + strength * (marker - 0.5)
     one = judged(answers, answers.kept(logistic(log_odds), 6, number), by_generation=False).features["detour"]
-    truth = np.mean([logistic(1.5 + strength * s) - logistic(-1.5 + strength * s) for s in (np.array(-0.5), np.array(0.5))])
+    truth = np.mean(
+        [logistic(1.5 + strength * s) - logistic(-1.5 + strength * s) for s in (np.array(-0.5), np.array(0.5))]
+    )
     assert one.shares is not None and one.coefficient_p is not None
     rates.add(f"a taste of {strength:g} unmeasured: the interval of the effect on shares covers it",
               covers(one.shares.difference, float(truth)), COVER)  # fmt: skip
-    rates.add(f"a taste of {strength:g} unmeasured: the interval of the odds covers 3", covers(one.coefficient, 3.0), "none")
-    rates.add(f"a taste of {strength:g} unmeasured: the measured one is found", one.coefficient_p < CHANCE, "at least 95%")
+    rates.add(
+        f"a taste of {strength:g} unmeasured: the interval of the odds covers 3", covers(one.coefficient, 3.0), "none"
+    )
+    rates.add(
+        f"a taste of {strength:g} unmeasured: the measured one is found", one.coefficient_p < CHANCE, "at least 95%"
+    )

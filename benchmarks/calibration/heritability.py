@@ -24,12 +24,14 @@ def chapter(answers: Answers, number: int, rates: Rates) -> None:
             if found.realised is not None and not memory:
                 rates.add(f"{what}: the interval covers it", covers(found.realised, share), "93 to 97%")
     seen, kept = inherited(0.0, number, False, taste=0.0)
-    rates.add("nothing is selected: a share is told", heritability(seen, kept, None)["marker"].realised is not None, "at most 5%")
+    rates.add(
+        "nothing is selected: a share is told",
+        heritability(seen, kept, None)["marker"].realised is not None,
+        "at most 5%",
+    )
 
 
-def inherited(
-    share: float, number: int, memory: bool, taste: float = 2.0
-) -> "tuple[Observations, NDArray[np.bool_]]":
+def inherited(share: float, number: int, memory: bool, taste: float = 2.0) -> "tuple[Observations, NDArray[np.bool_]]":
     """A marker whose log-odds differ between tasks; the next generation's rate is this one's and a share of S more."""
     dice = np.random.default_rng((21, number, int(100 * share), int(10 * taste)))
     task = np.repeat(np.arange(TASKS), SAMPLES)
@@ -42,8 +44,8 @@ def inherited(
         chosen = valid & (dice.random(len(task)) < logistic(taste * (marker - 0.5)))
         columns.append((marker, valid, np.full(len(task), generation), chosen))
         expected = logistic(level + of_task)
-        likely = (expected * logistic(np.array(taste / 2))).mean()
-        prevalence += share * (likely / (likely + ((1 - expected) * logistic(np.array(-taste / 2))).mean()) - expected.mean())
+        with_it, without = (expected * _kept(taste)).mean(), ((1 - expected) * _kept(-taste)).mean()
+        prevalence += share * float(with_it / (with_it + without) - expected.mean())
     marker, valid, generation, chosen = (np.concatenate(column) for column in zip(*columns, strict=True))
     for last in range(GENERATIONS):
         pools.append(chosen & ((generation <= last) if memory else (generation == last)))
@@ -63,9 +65,11 @@ def inherited(
     return seen, np.stack(pools)
 
 
+def _kept(taste: float) -> float:
+    return float(logistic(np.array(taste / 2)))
+
+
 def _level(prevalence: float, of_task: "NDArray[np.float64]") -> float:
     from scipy.optimize import brentq
 
     return float(brentq(lambda level: float(logistic(level + of_task).mean()) - prevalence, -20, 20))
-
-

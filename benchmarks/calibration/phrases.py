@@ -12,7 +12,7 @@ from iterdeploy.audit.questions import published
 if TYPE_CHECKING:
     from iterdeploy.audit.records import Discovery
 
-WORDS = "now then take put lift set clear block hand table left right on under over free".split()
+WORDS = tuple("now then take put lift set clear block hand table left right on under over free".split())  # noqa: SIM905
 LENGTH = 20
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from statsmodels.stats.proportion import proportion_confint
 
 from iterdeploy.audit import observe_run
-from iterdeploy.audit.findings import CHANCE, corrected, of_reward
 from iterdeploy.audit.decisions import decisions
+from iterdeploy.audit.findings import CHANCE, corrected, of_reward
 from iterdeploy.audit.observe import Observations
 from iterdeploy.audit.questions import PUBLISHED, published
 from iterdeploy.audit.records import Reward
@@ -105,8 +105,8 @@ def named(of: Reward) -> set[str]:
 
 
 def covers(ends: Ends, truth: float) -> bool:
-    return (-float("inf") if ends.low is None else ends.low) <= truth <= (
-        float("inf") if ends.high is None else ends.high
+    return (
+        (-float("inf") if ends.low is None else ends.low) <= truth <= (float("inf") if ends.high is None else ends.high)
     )
 
 

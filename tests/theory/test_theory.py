@@ -173,7 +173,9 @@ def test_of_equally_good_traces_the_oldest_is_kept_and_that_is_exact(x: int) -> 
     for drawn in itertools.product(range(ANSWERS), repeat=3):
         ranks = [math.inf if (rank := TIED[x][y]) is None else rank for y in drawn]
         if min(ranks) < math.inf:
-            chances[drawn[ranks.index(min(ranks))]] += BETA[0][x, drawn[0]] * BETA[0][x, drawn[1]] * BETA[1][x, drawn[2]]
+            chances[drawn[ranks.index(min(ranks))]] += (
+                BETA[0][x, drawn[0]] * BETA[0][x, drawn[1]] * BETA[1][x, drawn[2]]
+            )
     assert best_of([beta[x].tolist() for beta in BETA], SAMPLES, TIED[x]) == pytest.approx(chances, abs=1e-12)
 
 
@@ -262,7 +264,7 @@ def test_at_another_temperature_the_objective_is_another_one_and_so_is_its_gradi
     assert of_its_own == pytest.approx(np.array(numeric), abs=1e-8)
     at_one = sum(warm[0, a] * warm[1 + a, b] * valid[a, b] * grad_log(warm, a, b, 1.0) for a, b in answers)
     sft = sum(cold[0, a] * cold[1 + a, b] * valid[a, b] * grad_log(warm, a, b, 1.0) for a, b in answers)
-    assert between(sft, at_one) < between(sft, of_its_own) < 1 - 1e-6
+    assert max(between(sft, at_one), between(sft, of_its_own), between(at_one, of_its_own)) < 1 - 1e-3
 
 
 def test_the_effective_size_is_the_count_of_equal_weights_and_1_where_one_has_all() -> None:
@@ -423,7 +425,9 @@ def test_the_weights_of_a_pool_without_old_traces_change_nothing(finished: Path)
     assert found.gap is not None and found.gap < 1e-3, "the policies on the disk are those that sampled"
     assert found.traces == sum(one.traces for one in found.by_generation)
     assert 1 <= found.effective_size["own_policy"] <= found.effective_size["mixture"] <= found.traces
-    assert found.solve_rate_by_weights == pytest.approx(sum(task.rate_by_weights for task in found.per_task) / found.tasks)
+    assert found.solve_rate_by_weights == pytest.approx(
+        sum(task.rate_by_weights for task in found.per_task) / found.tasks
+    )
     assert 0 <= found.tied <= 1
 
 
