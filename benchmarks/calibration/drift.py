@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.pools import CHANCE, Answers, Rates, judged, logistic
-from iterdeploy.audit.findings import holm
+from iterdeploy.metrics.correction import holm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

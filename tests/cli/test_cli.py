@@ -41,6 +41,21 @@ def test_status_json_has_the_promised_shape(run_cli: Cli, finished: Path) -> Non
                 assert told["mean_plan"] is None and told["longest_plan"] is None
         assert set(entry["verdicts"]) == VERDICTS and sum(entry["verdicts"].values()) == TINY_ANSWERS
         assert set(entry["diversity"]) == {"deployed", "held_out"} and entry["drift"]["logprob_gap"] < 1e-4
+        (at_one,) = entry["temperatures"]
+        assert (at_one["temperature"], at_one["tasks"], at_one["samples"]) == (1.0, 6, 1)
+        assert (
+            at_one["coverage"] == entry["held_out"]["coverage"] and at_one["interval"] == entry["held_out"]["interval"]
+        )
+        assert entry["frontier"] == at_one["frontier"] == entry["frontiers"]["blocksworld"]
+        assert (
+            set(entry["frontier"]) == {"size", "coverage", "interval", "largest"} and entry["frontier"]["largest"] == 2
+        )
+        assert entry["paired"] == at_one["paired"] and (entry["paired"] is None) == (entry["generation"] == 0)
+        if changed := entry["paired"]:
+            first = status["generations"][0]["held_out"]["coverage"]
+            assert changed["difference"] == pytest.approx(entry["held_out"]["coverage"] - first)
+            assert changed["gained"] - changed["lost"] == pytest.approx(6 * changed["difference"])
+            assert changed["interval"][0] <= changed["difference"] <= changed["interval"][1] and 0 < changed["p"] <= 1
         assert set(entry["seconds"]) == {"sampling", "validation", "training", "other"}
         assert all(spent >= 0 for spent in entry["seconds"].values()) and entry["seconds"]["sampling"] > 0
     assert [entry["seconds"]["training"] > 0 for entry in status["generations"]] == [True, True, False]
@@ -56,6 +71,20 @@ def test_status_without_json_is_a_table_of_the_same_numbers(run_cli: Cli, finish
         metrics = json.loads((finished / f"generation-{generation}" / "metrics.json").read_text())
         assert f"{metrics['deployed']['coverage']:.1%} [{metrics['deployed']['interval'][0]:.1%}" in table
         assert " / ".join(str(count) for count in metrics["verdicts"].values()) in table
+    assert "against generation 0" in table and "On 6 held-out tasks, coverage " in table.splitlines()[-1]
+
+
+def test_status_compares_with_any_generation(run_cli: Cli, finished: Path) -> None:
+    status = json.loads(run_cli("status", "tiny", "--against", 1, "--json", "--runs-dir", finished.parent).stdout)
+    compared = [entry["paired"] and entry["paired"]["against"] for entry in status["generations"]]
+    assert compared == [1, None, 1]
+    table = run_cli("status", "tiny", "--against", 1, "--runs-dir", finished.parent).stdout
+    assert "against generation 1" in table and "in generation 1 to" in table.splitlines()[-1]
+    assert_refused(
+        iterdeploy("status", "tiny", "--against", 7, "--runs-dir", finished.parent),
+        "--against 7",
+        "generations 0 to 2 are measured",
+    )
 
 
 def test_reading_commands_change_nothing_and_import_nothing_heavy(finished_copy: Path) -> None:

@@ -102,6 +102,6 @@ def test_where_nothing_changed_the_interval_is_still_one() -> None:
 def test_equivalence_needs_a_margin_that_the_whole_interval_is_within() -> None:
     found = paired(*of_counts(200, 5, 5, 290))
     assert found is not None
-    assert equivalent(found, 0.03) and not equivalent(found, 0.01)
+    assert equivalent(found.interval, 0.03) and not equivalent(found.interval, 0.01)
     few = paired(*of_counts(4, 1, 1, 4))
-    assert few is not None and few.p == 1 and not equivalent(few, 0.03)
+    assert few is not None and few.p == 1 and not equivalent(few.interval, 0.03)

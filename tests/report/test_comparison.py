@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from helpers.reports import Reader, make_run
 from helpers.support import assert_refused, iterdeploy
 from iterdeploy.config import CurationConfig
 from iterdeploy.record.run_dir import RunDir
+from iterdeploy.report.comparison.outcome import contrasts, sentence
 from iterdeploy.report.comparison.page import band_note, figures, page
-from iterdeploy.report.comparison.runs import Comparison, compare, differences, read_run, sentence
+from iterdeploy.report.comparison.runs import Comparison, compare, differences, read_run
 
 
 def read(*paths: Path) -> Comparison:
@@ -42,15 +44,55 @@ def test_seeds_of_one_configuration_are_one_arm(runs: Path) -> None:
     assert differences(main, none) == ["curation.policies"]
 
 
-def test_the_sentence_claims_no_more_than_the_intervals_allow(runs: Path, tmp_path: Path) -> None:
-    one = sentence(read(runs / "main-1", runs / "none"))
-    assert one.startswith("In generation 1, main-1 has the highest held-out coverage, 70.0% [")
-    assert one.endswith("its 95% interval lies above those of all others.")
-    three = sentence(read(*(runs / name for name in ("main-0", "main-1", "main-2", "none"))))
-    assert "main (3 seeds)" in three and "lies above" in three
-    make_run(tmp_path / "other", (20, 22), generations=2).close()
-    pair = sentence(read(runs / "main-0", tmp_path / "other"))
-    assert "overlaps with" in pair and "no difference from it can be claimed" in pair
+def test_runs_with_the_same_tasks_are_compared_task_by_task(runs: Path, tmp_path: Path) -> None:
+    found = sentence(read(runs / "main-1", runs / "none"))
+    assert found.startswith("In generation 1, main-1 has the highest held-out coverage, 70.0% [")
+    assert "It is ahead of none by +55.0 points [" in found and "22 tasks gained and 0 lost of the same 40" in found
+    assert found.endswith("(p < 0.0001); they differ in curation.policies.")
+    make_run(tmp_path / "other", (20, 32), generations=2).close()
+    near = sentence(read(runs / "main-1", tmp_path / "other"))
+    assert "No difference from main-1 can be claimed: +10.0 points [" in near
+    assert "with 4 tasks gained and 0 lost of the same 40 (p = 0.12); they differ in generations." in near
+
+
+def test_an_arm_of_seeds_is_paired_with_the_run_of_the_same_seed(runs: Path) -> None:
+    found = sentence(read(*(runs / name for name in ("main-0", "main-1", "main-2", "none"))))
+    assert "main (3 seeds) has the highest held-out coverage" in found
+    assert "It is ahead of none by +45.0 points [" in found and "18 tasks gained and 0 lost of the same 40" in found
+
+
+def test_runs_with_other_tasks_are_compared_as_independent(runs: Path, tmp_path: Path) -> None:
+    make_run(tmp_path / "fewer", (4, 6), tasks=30, generations=2).close()
+    both = read(runs / "main-1", tmp_path / "fewer")
+    (found,) = contrasts(both)
+    assert found.paired is None and found.better.title == "main-1" and found.p < 0.05
+    assert found.difference == pytest.approx(28 / 40 - 6 / 30)
+    assert "on other tasks" in sentence(both)
+
+
+def test_p_values_are_corrected_for_all_pairs_of_arms(runs: Path, tmp_path: Path) -> None:
+    make_run(tmp_path / "more", (20, 34), generations=2, seed=1).close()
+    (alone,) = contrasts(read(runs / "main-1", tmp_path / "more"))
+    three = read(runs / "main-1", tmp_path / "more", runs / "none")
+    assert alone.p == pytest.approx(2 / 2**6)
+    assert [one.p for one in contrasts(three) if {one.better.title, one.other.title} == {"main-1", "more"}] == [alone.p]
+    (largest,) = [one for one in contrasts(three) if (one.better.title, one.other.title) == ("more", "none")]
+    assert largest.p == pytest.approx(3 * 2 / 2**28)
+    assert "All p-values are corrected for 3 comparisons." in sentence(three)
+
+
+def test_equivalence_is_said_only_with_a_margin(runs: Path, tmp_path: Path) -> None:
+    make_run(tmp_path / "twin", (8, 28), generations=2, seed=1).close()
+    alike = read(runs / "main-1", tmp_path / "twin")
+    assert "equivalent" not in sentence(alike)
+    assert "within 20 points the two are equivalent" in sentence(replace(alike, margin=0.2))
+    assert "within 3 points the two are not shown to be equivalent" in sentence(replace(alike, margin=0.03))
+
+
+def test_seeds_alone_are_compared_with_their_own_start(runs: Path) -> None:
+    found = sentence(read(*(runs / f"main-{seed}" for seed in range(3))))
+    assert "main (3 seeds) has a held-out coverage of 70.0% [" in found
+    assert "since generation 0 by +46.7 points [" in found and "the frontier went from 6 [" in found
 
 
 def test_what_the_bands_are_is_said(runs: Path) -> None:
@@ -68,13 +110,13 @@ def test_the_page(runs: Path) -> None:
     ids = [value for _, name, value in reader.attributes if name == "id"]
     assert len(ids) == len(set(ids))
     names = [value for tag, name, value in reader.attributes if tag == "figure" and name == "id"]
-    assert names == [f"figure-{name}" for name in ("coverage-held-out", "by-size", "coverage-deployed", "longest-plan",
-                                                   "reasoning-tokens", "verdicts")]  # fmt: skip
+    assert names == [f"figure-{name}" for name in ("coverage-held-out", "frontier", "by-size", "coverage-deployed",
+                                                   "longest-plan", "reasoning-tokens", "verdicts")]  # fmt: skip
     assert [f"figure-{one.name}" for one in figures(comparison)] == names
     rows = [tuple(row) for row in reader.cells]
     assert ("curation.policies", '["valid", "best_per_task"]', '["all"]') in rows
     (summary,) = [row for row in rows if row[0] == "main (3 seeds)" and row[1] == "0, 1, 2"]
-    assert summary[2].startswith("23.3% [") and summary[3].startswith("70.0% [") and summary[-1] == "10"
+    assert summary[2].startswith("23.3% [") and summary[3].startswith("70.0% [") and summary[-1] == "6 [6, 6 or more]"
 
 
 @pytest.mark.slow

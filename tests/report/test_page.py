@@ -22,7 +22,7 @@ from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.svg import PALETTE
 from iterdeploy.report.drawing.tables import NOTHING, Link
 from iterdeploy.report.facts.contents import read
-from iterdeploy.report.facts.verdict import Claim, outcome, state_sentence
+from iterdeploy.report.facts.verdict import state_sentence
 from iterdeploy.report.figures.training import evenly
 from iterdeploy.report.html.markup import text
 from iterdeploy.report.sections import figures
@@ -95,13 +95,13 @@ def test_every_drawing_is_described_and_has_its_numbers(html: str) -> None:
     names = [value for tag, name, value in reader.attributes if tag == "figure" and name == "id"]
     assert names == [
         f"figure-{name}"
-        for name in ("coverage", "by-size", "plan-lengths", "longest-plan", "reasoning-tokens", "verdicts", "lineage",
-                     "pools", "training-loss", "cost")
+        for name in ("coverage", "frontier", "by-size", "plan-lengths", "longest-plan", "reasoning-tokens", "verdicts",
+                     "lineage", "pools", "training-loss", "cost")
     ]  # fmt: skip
     assert reader.elements.count("svg") == 2 * len(names)
     labels = [value for tag, name, value in reader.attributes if tag == "svg" and name == "aria-label"]
     assert len(labels) == 2 * len(names) and all(labels)
-    assert reader.elements.count("table") == len(names) + 2  # reasons, and all numbers
+    assert reader.elements.count("table") == len(names) + 3  # temperatures, reasons, and all numbers
 
 
 def test_a_number_leads_to_its_traces(reported: Path) -> None:
@@ -150,53 +150,6 @@ def test_the_tables_hold_the_numbers(html: str) -> None:
     assert ("pool that trains", "from generation 0", "from generation 1", "traces") in rows
     assert ("generation 2", "7", "13", "20") in rows  # a shorter plan displaced one
     assert ("steps", "generation 0", "generation 1", "generation 2") in rows and ("10", "0", "2", "3") in rows
-
-
-@pytest.mark.parametrize(
-    ("solved", "claim", "words"),
-    [
-        (
-            (20, 60, 120),
-            Claim.IMPROVED,
-            ["improved from 10.0% [", "to 60.0% [", "in generation 2", "a factor of 6.00"],
-        ),
-        (
-            (100, 110),
-            Claim.NONE,
-            ["went from 50.0% [", "to 55.0% [", "a factor of 1.10", "intervals overlap"],
-        ),
-        ((20, 150, 30), Claim.NONE, ["from 10.0%", "to 15.0%"]),  # not the best one
-        ((120, 20), Claim.WORSE, ["fell from 60.0%", "to 10.0%", "a factor of 0.17", "got worse"]),
-        ((80,), Claim.NONE, ["40.0% [", "no later generation"]),
-        ((0, 100), Claim.IMPROVED, ["from 0.0% [0.0%, ", "to 50.0%"]),
-        ((0, 0), Claim.NONE, ["from 0.0%", "to 0.0%"]),
-    ],
-)
-def test_the_verdict(solved: Sequence[int], claim: Claim, words: Sequence[str]) -> None:
-    found = outcome(measured(*solved))
-    assert found.claim is claim
-    assert all(word in found.sentence for word in words), found.sentence
-    assert ("no improvement can be claimed" in found.sentence) is (claim is not Claim.IMPROVED)
-    assert ("factor" in found.sentence) is (len(solved) > 1 and solved[0] > 0)
-    assert found.sentence.endswith(".") and "\n" not in found.sentence
-
-
-def test_intervals_that_touch_overlap() -> None:
-    metrics = measured(20, 60)
-    metrics[1]["held_out"]["interval"][0] = metrics[0]["held_out"]["interval"][1]
-    assert outcome(metrics).claim is Claim.NONE
-
-
-@pytest.mark.parametrize("solved", [(10,), (10, 190)])
-def test_without_held_out_tasks_nothing_is_claimed(solved: Sequence[int]) -> None:
-    found = outcome(measured(*solved, splits=[Split.DEPLOYED]))
-    assert found.claim is Claim.NONE
-    assert "There are no held-out tasks, so no improvement can be claimed" in found.sentence
-    assert "5.0% [" in found.sentence and "deployed tasks" in found.sentence
-
-
-def test_nothing_measured_yet() -> None:
-    assert outcome([]).claim is Claim.NONE
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ different where all four scales of `shares` agree, like a drift.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from iterdeploy.audit.findings import holm
 from iterdeploy.audit.records import Audit, Compared, Comparison, Contrast
 from iterdeploy.audit.shares import amount, different
 from iterdeploy.audit.words import between, ratio
+from iterdeploy.metrics.correction import holm
 
 
 def left_out(audit: Audit) -> set[str]:

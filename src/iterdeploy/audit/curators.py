@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 from iterdeploy.audit.association import associations, decided
 from iterdeploy.audit.discovery import benjamini_hochberg
-from iterdeploy.audit.findings import holm
 from iterdeploy.audit.observe import Observations
 from iterdeploy.audit.questions import like_tasks
 from iterdeploy.audit.records import CONFIDENCE, Curator, Curators, Taste
 from iterdeploy.config import ConfigError
+from iterdeploy.metrics.correction import holm
 from iterdeploy.types import Feedback
 
 if TYPE_CHECKING:

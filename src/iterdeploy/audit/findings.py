@@ -13,6 +13,7 @@ from dataclasses import replace
 from iterdeploy.audit.records import CONFIDENCE, Change, Coefficient, Contrast, Finding, Reward, Rewarded
 from iterdeploy.audit.words import alone, effect_on_share, more_of, points, ratio, statement
 from iterdeploy.curation.named import find_policy
+from iterdeploy.metrics.correction import holm
 
 CHANCE = 1 - CONFIDENCE
 
@@ -26,20 +27,6 @@ def asked_for(policies: Sequence[str]) -> dict[str, int]:
     known = [find_policy(policy) for policy in policies if ":" not in policy]  # auditing runs nobody else's code
     wanted = {feature: much for policy in known for feature, much in policy.asks_for.items() if much}
     return {feature: 1 if much > 0 else -1 for feature, much in wanted.items()}
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """The p-values corrected for their number (Holm, 1979).
-
-    >>> holm([0.5, 0.01, 0.02])
-    [0.5, 0.03, 0.04]
-    """
-    out = [0.0] * len(values)
-    so_far = 0.0
-    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
-        so_far = max(so_far, min(1.0, (len(values) - rank) * values[place]))
-        out[place] = so_far
-    return out
 
 
 def corrected(rewards: Sequence[Reward]) -> list[Reward]:

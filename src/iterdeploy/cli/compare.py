@@ -4,15 +4,14 @@ import argparse
 import json
 from pathlib import Path
 
-from rich.table import Table
-
-from iterdeploy.cli.common import console, run_path
+from iterdeploy.cli.common import console, run_path, show
 from iterdeploy.config import UserError
 from iterdeploy.record.files import write_text
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report import write_files
-from iterdeploy.report.comparison.page import band_note, figures, page, summary_table
-from iterdeploy.report.comparison.runs import Comparison, as_json, read_run, sentence
+from iterdeploy.report.comparison.outcome import as_json, configurations, contrast_table, sentence
+from iterdeploy.report.comparison.page import figures, page, summary_table
+from iterdeploy.report.comparison.runs import Comparison, read_run
 from iterdeploy.report.comparison.runs import compare as compare_runs
 
 
@@ -21,7 +20,7 @@ class CompareError(UserError):
 
 
 def compare(arguments: argparse.Namespace) -> int:
-    comparison = _read(arguments.runs_dir, arguments.runs)
+    comparison = _read(arguments.runs_dir, arguments.runs, arguments.margin)
     target = arguments.out or arguments.runs_dir / "compare.html"
     if not target.parent.is_dir():
         raise CompareError(f"--out: there is no folder {target.parent}")
@@ -36,7 +35,7 @@ def compare(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read(runs_dir: Path, names: list[str]) -> Comparison:
+def _read(runs_dir: Path, names: list[str], margin: float | None) -> Comparison:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise CompareError(f"{', '.join(twice)}: named twice; name each run once")
     paths = [run_path(argparse.Namespace(run=name, runs_dir=runs_dir)) for name in names]
@@ -47,16 +46,11 @@ def _read(runs_dir: Path, names: list[str]) -> Comparison:
             raise CompareError(f"{path}: no generation has been measured yet; run `iterdeploy resume` first")
         runs.append(read_run(run_dir))
         run_dir.close()
-    return compare_runs(runs)
+    return compare_runs(runs, margin)
 
 
 def _print(comparison: Comparison) -> None:
-    summary = summary_table(comparison)
-    out = Table(pad_edge=False)
-    for place, title in enumerate(summary.head):
-        out.add_column(title, justify="right" if place else "left")
-    for row in summary.groups[0].rows:
-        out.add_row(*map(str, row))
-    console().print(out)
-    print(band_note(comparison))
+    for table in (summary_table(comparison), contrast_table(comparison), configurations(comparison)):
+        if table is not None:
+            show(table, console())
     print(sentence(comparison))

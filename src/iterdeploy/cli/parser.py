@@ -66,6 +66,9 @@ def parser() -> argparse.ArgumentParser:
 
     status = command("status", "show a run's state and its generations")
     _add_run(status)
+    status.add_argument(
+        "--against", type=GENERATION, default=0, metavar="G", help="compare all generations with this one (default: 0)"
+    )
     _add_json(status)
     _add_runs_dir(status)
 
@@ -76,6 +79,9 @@ def parser() -> argparse.ArgumentParser:
 
     compare = command("compare", "write a page that shows runs side by side; seeds of one configuration as one")
     compare.add_argument("runs", metavar="RUN", nargs="+", help="the runs' names")
+    compare.add_argument(
+        "--margin", type=_margin, metavar="POINTS", help="say which runs are equivalent: differ by less than this"
+    )
     compare.add_argument(
         "--out", type=Path, metavar="FILE", help="the page (default: compare.html in the runs' folder)"
     )
@@ -209,6 +215,13 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def _margin(text: str) -> float:
+    """Percentage points, as a share."""
+    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,6})?", text) or not float(text):
+        raise argparse.ArgumentTypeError(f"percentage points above 0 and below 100, such as 3, not {short(text)!r}")
+    return float(text) / 100
 
 
 GENERATION = _whole(0, 10_000)

@@ -63,7 +63,8 @@ def go_on(config: RunConfig, path: Path) -> int:
             run_dir.stop(stop.state, str(stop), {"counts": stop.counts})
         if run_dir.metrics():
             print(write_report(run_dir))
-            print(outcome(run_dir.metrics()).sentence)
+            results = list(run_dir.store.results(len(run_dir.metrics())))
+            print(outcome(results, config.sampling.temperature).sentence)
         run_dir.store.add_seconds(components.clock.take())
     finally:
         run_dir.close()

@@ -3,15 +3,20 @@
 import argparse
 import json
 
-from iterdeploy.cli.common import console, run_path
+from iterdeploy.cli.common import console, run_path, show
+from iterdeploy.console.summary import measured, table
 from iterdeploy.console.summary import status as status_of
-from iterdeploy.console.summary import table
-from iterdeploy.record.run_dir import RunDir
+from iterdeploy.metrics.tables import by_temperature
+from iterdeploy.record.run_dir import RunDir, RunDirError
+from iterdeploy.report.facts.verdict import outcome
 
 
 def status(arguments: argparse.Namespace) -> int:
     run_dir = RunDir.read(run_path(arguments))
-    found = status_of(run_dir)
+    against = _measured_generation(arguments.against, run_dir)
+    found, standings = status_of(run_dir, against), measured(run_dir, against)
+    results = list(run_dir.store.results(len(found["generations"])))
+    temperature = run_dir.config.sampling.temperature
     run_dir.close()
     if arguments.json:
         print(json.dumps(found, indent=1))
@@ -20,4 +25,15 @@ def status(arguments: argparse.Namespace) -> int:
     print(f"{found['run']}: {state}" + (f": {found['reason']}" if "reason" in found else ""))
     if found["generations"]:
         console().print(table(found["generations"]))
+        show(by_temperature(standings, against), console())
+        print(outcome(results, temperature, against).sentence)
     return 0
+
+
+def _measured_generation(generation: int, run_dir: RunDir) -> int:
+    """RunDirError for a generation that has not been measured."""
+    count = len(run_dir.metrics())
+    if generation and not 0 <= generation < count:
+        there = f"generations 0 to {count - 1} are" if count > 1 else "only generation 0 is" if count else "none is"
+        raise RunDirError(f"--against {generation}: {run_dir.path} has no such generation; {there} measured")
+    return generation

@@ -1,10 +1,14 @@
 """A run in one table and one JSON object, from its folder alone."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
 
+from iterdeploy.metrics.frontier import Frontier
+from iterdeploy.metrics.paired import Paired
+from iterdeploy.metrics.standing import Standing, standings
 from iterdeploy.record.run_dir import RunDir
 
 VERDICTS = ("valid", "invalid", "unparseable", "truncated", "error")
@@ -13,20 +17,28 @@ SHOWN = ("tasks", "solved", "coverage", "interval", "mean_plan", "longest_plan",
          "unanimous_at_k", "by_size", "readings", "strict_coverage", "cost_ratio")  # fmt: skip
 
 
-def status(run_dir: RunDir) -> dict[str, Any]:
+def status(run_dir: RunDir, against: int = 0) -> dict[str, Any]:
     """The run's state and its generations, as `iterdeploy status --json` prints them."""
-    return {"run": run_dir.path.name, **run_dir.state(), "generations": generations(run_dir)}
+    return {"run": run_dir.path.name, **run_dir.state(), "generations": generations(run_dir, against)}
 
 
-def generations(run_dir: RunDir) -> list[dict[str, Any]]:
+def generations(run_dir: RunDir, against: int = 0) -> list[dict[str, Any]]:
     """One entry for each generation that has been measured.
 
-    `seconds` of a generation: sampling and validation of its answers, training of the next one, and all else.
+    `temperatures`: what it can do at each temperature, compared with the generation `against`; `frontier` and `paired`
+    are those of the loop's own temperature. `seconds` of a generation: sampling and validation of its answers, training
+    of the next one, and all else.
     """
     seconds = run_dir.store.seconds()
+    own = run_dir.config.sampling.temperature
+    by_generation: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for standing in measured(run_dir, against):
+        by_generation[standing.generation].append(_standing(standing, against))
     out = []
     for metrics in run_dir.metrics():
         generation = metrics["generation"]
+        temperatures = by_generation[generation]
+        here: dict[str, Any] = next((one for one in temperatures if one["temperature"] == own), {})
         pool = run_dir.pool(generation - 1) if generation else None
         spent = seconds.get(generation, {})
         out.append(
@@ -34,6 +46,10 @@ def generations(run_dir: RunDir) -> list[dict[str, Any]]:
                 "generation": generation,
                 "held_out": _shown(metrics["held_out"]),
                 "deployed": _shown(metrics["deployed"]),
+                "frontier": here.get("frontier"),
+                "frontiers": here.get("frontiers", {}),
+                "paired": here.get("paired"),
+                "temperatures": temperatures,
                 "pool": len(pool["weights"]) if pool else 0,
                 "verdicts": metrics["verdicts"],
                 "diversity": metrics.get("diversity"),
@@ -42,6 +58,45 @@ def generations(run_dir: RunDir) -> list[dict[str, Any]]:
             }
         )
     return out
+
+
+def measured(run_dir: RunDir, against: int = 0) -> list[Standing]:
+    """What each measured generation can do at each temperature."""
+    results = run_dir.store.results(len(run_dir.metrics()))
+    return standings(results, run_dir.config.sampling.temperature, against)
+
+
+def _standing(standing: Standing, against: int) -> dict[str, Any]:
+    """`frontier` is None for a run of several domains, whose sizes have different units: see `frontiers`."""
+    frontiers = {domain: _frontier(one) for domain, one in standing.frontiers.items()}
+    coverage = standing.coverage
+    return {
+        "temperature": standing.temperature,
+        "tasks": standing.tasks,
+        "samples": standing.samples,
+        "coverage": coverage.value,
+        "interval": [coverage.low, coverage.high],
+        "frontier": next(iter(frontiers.values())) if len(frontiers) == 1 else None,
+        "frontiers": frontiers,
+        "paired": standing.paired and _paired(standing.paired, against),
+        "pass_at_k": {str(k): point.value for k, point in standing.pass_at_k.items()},
+    }
+
+
+def _frontier(one: Frontier) -> dict[str, Any]:
+    return {"size": one.size, "coverage": one.coverage, "interval": [one.low, one.high], "largest": one.largest}
+
+
+def _paired(one: Paired, against: int) -> dict[str, Any]:
+    return {
+        "against": against,
+        "tasks": one.tasks,
+        "gained": one.gained,
+        "lost": one.lost,
+        "difference": one.difference,
+        "interval": [one.interval.low, one.interval.high],
+        "p": one.p,
+    }
 
 
 def _shown(coverage: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -54,7 +109,7 @@ def table(entries: Sequence[dict[str, Any]]) -> Table:
     for split in ("held-out", "deployed"):
         out.add_column(f"{split}\ncoverage [95% interval]", justify="right")
         out.add_column("mean\nplan", justify="right")
-        out.add_column("longest\nplan", justify="right")
+    out.add_column("frontier", justify="right")
     out.add_column("reasoning\ntokens", justify="right")
     out.add_column("trained\non", justify="right")
     out.add_column("valid / invalid / unparseable / truncated / error", justify="right")
@@ -63,6 +118,7 @@ def table(entries: Sequence[dict[str, Any]]) -> Table:
         cells = [str(entry["generation"])]
         for split in ("held_out", "deployed"):
             cells += _split_cells(entry[split])
+        cells.append(_frontier_cell(entry))
         both = [entry[split]["reasoning_tokens"] for split in ("held_out", "deployed") if entry[split]]
         cells.append(f"{sum(both) / len(both):.0f}")
         cells.append(str(entry["pool"] or "-"))
@@ -70,7 +126,7 @@ def table(entries: Sequence[dict[str, Any]]) -> Table:
         cells.append(" / ".join(f"{entry['seconds'][activity]:.1f}" for activity in ACTIVITIES))
         out.add_row(*cells)
     out.add_section()
-    out.add_row("all", *[""] * 8, "time outside sampling, validation, training:", _time_cell(entries))
+    out.add_row("all", *[""] * 7, "time outside sampling, validation, training:", _time_cell(entries))
     return out
 
 
@@ -83,11 +139,16 @@ def _time_cell(entries: Sequence[dict[str, Any]]) -> str:
 
 def _split_cells(coverage: dict[str, Any] | None) -> list[str]:
     if coverage is None:
-        return ["-", "-", "-"]
+        return ["-", "-"]
     low, high = coverage["interval"]
     mean = coverage["mean_plan"]
     return [
         f"{coverage['coverage']:.1%} [{low:.1%}, {high:.1%}]",
         "-" if mean is None else f"{mean:.1f}",
-        "-" if coverage["longest_plan"] is None else str(coverage["longest_plan"]),
     ]
+
+
+def _frontier_cell(entry: dict[str, Any]) -> str:
+    """The sizes alone, those of several domains one after the other."""
+    sizes = [one["size"] for one in entry["frontiers"].values()]
+    return " / ".join("-" if size is None else str(size) for size in sizes) or "-"

@@ -38,6 +38,14 @@ def frontier(results: Iterable[TaskResult]) -> Frontier | None:
     return frontier_of({size: point for size, rows in by_size.items() if (point := solved(rows)) is not None})
 
 
+def by_domain(results: Iterable[TaskResult]) -> dict[str, Frontier]:
+    """Domain -> frontier: each domain has its own unit of size."""
+    rows: dict[str, list[TaskResult]] = {}
+    for row in results:
+        rows.setdefault(row.domain, []).append(row)
+    return {domain: found for domain, some in sorted(rows.items()) if (found := frontier(some)) is not None}
+
+
 def frontier_of(coverage: Mapping[int, Point]) -> Frontier | None:
     """The frontier, given each size's coverage with its interval.
 

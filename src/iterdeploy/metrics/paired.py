@@ -59,13 +59,13 @@ def paired(before: Iterable[TaskResult], after: Iterable[TaskResult]) -> Paired 
     )
 
 
-def equivalent(found: Paired, margin: float) -> bool:
+def equivalent(interval: Interval, margin: float) -> bool:
     """Whether the difference is smaller than the margin, in either direction, with 95% confidence.
 
     Two one-sided tests (Schuirmann, 1987) at 2.5% each. Without a margin there is nothing to say: that no difference
     was found does not mean that there is none.
     """
-    return -margin < found.interval.low and found.interval.high < margin
+    return -margin < interval.low and interval.high < margin
 
 
 def mcnemar(gained: int, lost: int) -> float:

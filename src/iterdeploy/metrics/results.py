@@ -19,6 +19,8 @@ class TaskResult:
     task: str
     valid: int
     samples: int
+    temperature: float | None = None
+    """Where the task was asked only to measure, beside the loop; None: in the loop, at its temperature."""
 
     @property
     def rate(self) -> float:

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from iterdeploy.metrics.results import TaskResult
 from iterdeploy.record.store import TraceStore
@@ -71,6 +72,13 @@ class Counts:
     """(Generation, split, domain) -> length of valid plan -> plans."""
     failures: Mapping[int, Mapping[Failure, int]]
     """Generation -> kind of failure -> answers."""
+    measured: Sequence[TaskResult]
+    """How held-out tasks went that were asked only to measure, at other temperatures."""
+
+    @property
+    def results(self) -> list[TaskResult]:
+        """Of all tasks, in the loop and beside it."""
+        return [*chain.from_iterable(self.tasks.values()), *self.measured]
 
     @property
     def domains(self) -> list[str]:
@@ -86,8 +94,12 @@ def count(store: TraceStore, generations: int) -> Counts:
     """Counts the traces of the first `generations` generations."""
     limit = [generations]
     tasks: dict[tuple[int, str], list[TaskResult]] = {}
+    measured = []
     for result in store.results(generations):
-        tasks.setdefault((result.generation, result.split), []).append(result)
+        if result.temperature is None:
+            tasks.setdefault((result.generation, result.split), []).append(result)
+        else:
+            measured.append(result)
     answers = [Answers(*row) for row in store.rows(_ANSWERS, limit)]
     lengths: dict[tuple[int, str, str], dict[int, int]] = {}
     for generation, split, domain, length, plans in store.rows(_LENGTHS, limit):
@@ -95,7 +107,7 @@ def count(store: TraceStore, generations: int) -> Counts:
     failures: dict[int, Counter[Failure]] = {}
     for generation, status, reason, times in store.rows(_REASONS, limit):
         failures.setdefault(generation, Counter())[Failure(status, kind(reason))] += times
-    return Counts(tasks, answers, lengths, failures)
+    return Counts(tasks, answers, lengths, failures, measured)
 
 
 def kind(reason: str) -> str:

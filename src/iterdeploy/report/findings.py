@@ -31,8 +31,10 @@ def theory(found: Theory | None, of: str = "") -> list[Shown]:
     return [] if found is None else _shown(theory_tables(found), of)
 
 
+def table(one: tables.Table, of: str = "") -> Shown:
+    """A table as it stands on a terminal."""
+    return Shown(f"{of}{one.title}", "", Table(one.columns, [Group(one.rows)]), broad=True, points=one.notes)
+
+
 def _shown(some: Iterable[tables.Table], of: str) -> list[Shown]:
-    return [
-        Shown(f"{of}{table.title}", "", Table(table.columns, [Group(table.rows)]), broad=True, points=table.notes)
-        for table in some
-    ]
+    return [table(one, of) for one in some]

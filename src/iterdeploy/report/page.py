@@ -1,7 +1,7 @@
 """The page of a run: what ran, whether it worked, the figures, the traces, all numbers."""
 
 from iterdeploy.report import numbers
-from iterdeploy.report.drawing.tables import SPLITS
+from iterdeploy.report.drawing.tables import NOTHING, SPLITS
 from iterdeploy.report.explorer import section as traces
 from iterdeploy.report.facts.contents import Contents
 from iterdeploy.report.facts.verdict import Claim, outcome, state_sentence
@@ -61,7 +61,7 @@ def _first_screen(contents: Contents) -> str:
 
 
 def _verdict(contents: Contents) -> str:
-    found = outcome(contents.metrics)
+    found = outcome(contents.counts.results, contents.config.sampling.temperature)
     state = state_sentence(contents.state, len(contents.metrics), contents.config.generations, contents.name)
     finished = contents.state["state"] == "complete"
     return element(
@@ -81,4 +81,13 @@ def _from_to(contents: Contents) -> str:
         return ""
     split = "held_out" if contents.metrics[0]["held_out"] else "deployed"
     first, last = (contents.metrics[place][split]["coverage"] for place in (0, -1))
-    return document.from_to(first, last, f"{SPLITS[split]} coverage")
+    return document.from_to(f"{first:.1%}", f"{last:.1%}", f"{SPLITS[split]} coverage") + _frontier(contents)
+
+
+def _frontier(contents: Contents) -> str:
+    """From where to where it went at the loop's own temperature; nothing for several domains, each with its own."""
+    own = [one for one in contents.standings if one.temperature == contents.config.sampling.temperature]
+    if len(own) < 2 or len(own[-1].frontiers) != 1:
+        return ""
+    first, last = (str(found.size or NOTHING) for one in (own[0], own[-1]) for found in one.frontiers.values())
+    return document.from_to(first, last, "frontier: the largest size with a tenth solved")

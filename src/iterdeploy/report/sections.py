@@ -1,11 +1,13 @@
 """What the page says after its first screen, section by section; what a run has nothing to say of is left out."""
 
+from iterdeploy.metrics.tables import by_temperature
 from iterdeploy.report import findings
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.facts.contents import Contents
 from iterdeploy.report.figures import diversity as diversity_figures
 from iterdeploy.report.figures import outcome as outcome_figures
 from iterdeploy.report.figures import plans as plan_figures
+from iterdeploy.report.figures import standings as standings_figures
 from iterdeploy.report.figures import training as training_figures
 from iterdeploy.report.figures import verdicts as verdict_figures
 from iterdeploy.report.figures.lineage import lineage
@@ -15,7 +17,15 @@ from iterdeploy.report.html.section import Section, section, shown
 def sections(contents: Contents) -> list[Section]:
     if not contents.metrics:
         return []
+    change = by_temperature(contents.standings)
     found = [
+        section(
+            "frontier", "How far it gets", "Frontier",
+            "Held-out tasks at each temperature at which they were asked, every generation against generation 0, task "
+            "by task.",
+            standings_figures.frontier(contents.standings), standings_figures.pass_at_k(contents.standings),
+            findings.table(change) if change.rows else None,
+        ),
         section(
             "sizes", "Where it got better", "Sizes",
             "By domain and by task size, and whether the model became more reliable or learned something new.",

@@ -8,7 +8,7 @@ from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.painting import Bar, Field, Height, Part
 from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Metrics, Table
-from iterdeploy.report.drawing.trend import HUNDREDTHS, SHARE, TENTHS, THOUSANDTHS, Series, trend
+from iterdeploy.report.drawing.trend import HUNDREDTHS, SHARE, TENTHS, THOUSANDTHS, WHOLE, Series, trend
 from iterdeploy.report.facts import contents
 from iterdeploy.report.figures.verdicts import COLOURS
 from iterdeploy.types import Status
@@ -48,6 +48,34 @@ def kept_apart(comparison: Comparison) -> list[Figure]:
         ),
     ]
     return [one for one in found if one is not None]
+
+
+def frontiers(comparison: Comparison) -> list[Figure]:
+    """One figure per domain, because each has its own unit of size; one curve per arm."""
+    found = {arm.title: arm.frontiers(comparison.split) for arm in comparison.arms}
+    domains = sorted({domain for by_generation in found.values() for one in by_generation.values() for domain in one})
+    made = []
+    for domain in domains:
+        series = {
+            title: {
+                generation: Point(one.size, one.low, one.high)
+                for generation, by_domain in by_generation.items()
+                if (one := by_domain.get(domain)) is not None and one.size is not None
+            }
+            for title, by_generation in found.items()
+        }
+        several = len(domains) > 1
+        made.append(
+            trend(
+                f"frontier-{domain}" if several else "frontier",
+                f"Frontier by generation: {domain}" if several else "Frontier by generation",
+                f"The largest size of which a tenth of the {SPLITS[comparison.split]} tasks is solved, with the sizes "
+                "that it may be (95%).",
+                WHOLE,
+                series,
+            )
+        )
+    return [one for one in made if one is not None]
 
 
 def by_size(comparison: Comparison) -> list[Figure]:

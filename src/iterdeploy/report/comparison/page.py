@@ -1,20 +1,18 @@
 """The page of a comparison, in the same frame and with the same figures as that of a run."""
 
-import json
-from collections.abc import Sequence
-from typing import Any
-
-from iterdeploy.config import RunConfig
 from iterdeploy.metrics.records import Point
 from iterdeploy.metrics.seeds import shared
+from iterdeploy.metrics.words import points, share, sizes
 from iterdeploy.report import findings
 from iterdeploy.report.comparison import figures as drawn
-from iterdeploy.report.comparison.runs import Arm, Comparison, Run, differences, never_seen, seen, sentence, told
+from iterdeploy.report.comparison.outcome import configurations, contrast_table, sentence
+from iterdeploy.report.comparison.runs import Arm, Comparison, Run, never_seen, seen
 from iterdeploy.report.drawing.figure import Figure
-from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Table
+from iterdeploy.report.drawing.tables import SPLITS
 from iterdeploy.report.html import document
 from iterdeploy.report.html.markup import element, text
-from iterdeploy.report.html.section import Section, Shown, section
+from iterdeploy.report.html.section import Section, section
+from iterdeploy.tables import NOTHING, Table
 
 
 def page(comparison: Comparison) -> str:
@@ -33,13 +31,13 @@ def figures(comparison: Comparison) -> list[Figure]:
 
 
 def sections(comparison: Comparison) -> list[Section]:
-    unlike = _differences(comparison.arms)
+    unlike = configurations(comparison)
     found = [
         section(
             "sizes", "Where they differ", "Sizes",
             "By domain, by task size, and with reliability and generalisation kept apart.",
-            drawn.by_domain(comparison), *drawn.kept_apart(comparison), *drawn.by_size(comparison),
-            *drawn.coverages(comparison)[1:],
+            drawn.by_domain(comparison), *drawn.frontiers(comparison), *drawn.kept_apart(comparison),
+            *drawn.by_size(comparison), *drawn.coverages(comparison)[1:],
         ),
         section(
             "measures", "Plans, answers, diversity", "Measures",
@@ -56,7 +54,7 @@ def sections(comparison: Comparison) -> list[Section]:
         ),
         section(
             "setting", "What differs between the runs", "What ran", "Everything else in their configurations is equal.",
-            Shown("Configuration", "", unlike, broad=True) if unlike else None,
+            findings.table(unlike) if unlike else None,
         ),
     ]  # fmt: skip
     return [one for one in found if one.items]
@@ -81,8 +79,9 @@ def _first_screen(comparison: Comparison) -> str:
     )
     arms = "".join(_arm(arm, comparison.split) for arm in comparison.arms)
     drawing = document.figure(drawn.coverages(comparison)[0])
-    summary = document.shown(Shown("Side by side", band_note(comparison), summary_table(comparison), broad=True))
-    return element("div", element("div", head, verdict, arms), drawing, class_="first") + summary
+    tables = [summary_table(comparison), contrast_table(comparison)]
+    shown = "".join(document.shown(findings.table(one)) for one in tables if one is not None)
+    return element("div", element("div", head, verdict, arms), drawing, class_="first") + shown
 
 
 def _arm(arm: Arm, split: str) -> str:
@@ -92,7 +91,7 @@ def _arm(arm: Arm, split: str) -> str:
     return element(
         "div",
         element("h3", text(arm.title)),
-        document.from_to(coverage[0].value, coverage[arm.last].value, span),
+        document.from_to(f"{coverage[0].value:.1%}", f"{coverage[arm.last].value:.1%}", span),
         class_="arm",
     )
 
@@ -116,45 +115,31 @@ def band_note(comparison: Comparison) -> str:
 
 def summary_table(comparison: Comparison) -> Table:
     split = comparison.split
-    head = ["", "seeds", f"{SPLITS[split]} coverage, gen. 0", "last gen.", "last by first", "sizes seen",
-            "sizes never seen", "longest plan"]  # fmt: skip
-    return Table(head, [Group([_summary(arm, split) for arm in comparison.arms])])
+    columns = ("", "seeds", f"{SPLITS[split]} coverage, gen. 0", "last gen.", "last less first", "last by first",
+               "sizes seen", "sizes never seen", "frontier")  # fmt: skip
+    rows = tuple(_summary(arm, split) for arm in comparison.arms)
+    return Table("Side by side", columns, rows, (band_note(comparison),))
 
 
-def _summary(arm: Arm, split: str) -> list[str]:
+def _summary(arm: Arm, split: str) -> tuple[str, ...]:
     last = arm.last
     coverage = arm.coverage(split)
-    longest = arm.mean(lambda one: (one[split] or {}).get("longest_plan")).get(last)
-    return [
+    change = arm.change(split)
+    return (
         arm.title,
         ", ".join(str(run.config.seed) for run in arm.runs),
-        told(coverage[0]),
-        told(coverage[last]),
+        share(coverage[0]),
+        share(coverage[last]),
+        NOTHING if change is None else points(change.difference, change.interval),
         _ratio(arm.ratio(split)),
         *(_told(arm.coverage(split, wanted).get(last)) for wanted in (seen, never_seen)),
-        NOTHING if longest is None else f"{longest.value:,.4g}",
-    ]
+        sizes(arm.frontiers(split)[last]),
+    )
 
 
 def _told(point: Point | None) -> str:
-    return NOTHING if point is None else told(point)
+    return NOTHING if point is None else share(point)
 
 
 def _ratio(point: Point | None) -> str:
     return NOTHING if point is None else f"{point.value:.2f} [{point.low:.2f}, {point.high:.2f}]"
-
-
-def _differences(arms: Sequence[Arm]) -> Table | None:
-    """The keys in which some arm differs from the first, with the value of each."""
-    keys = list(dict.fromkeys(key for arm in arms[1:] for key in differences(arms[0].runs[0], arm.runs[0])))
-    if not keys:
-        return None
-    rows = [[key, *(json.dumps(_value(arm.runs[0].config, key)) for arm in arms)] for key in keys]
-    return Table(["key", *(arm.title for arm in arms)], [Group(rows)])
-
-
-def _value(config: RunConfig, key: str) -> Any:
-    value: Any = config.model_dump(mode="json")
-    for part in key.split("."):
-        value = value[part]
-    return value

@@ -1,12 +1,13 @@
 """Runs side by side. Runs equal but for seed and description are one arm: its curves are means over the seeds."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from iterdeploy.audit.records import AUDIT, Audit
 from iterdeploy.config import RunConfig
 from iterdeploy.metrics import seeds
+from iterdeploy.metrics.frontier import Frontier, frontier_of
+from iterdeploy.metrics.paired import Paired
 from iterdeploy.metrics.records import Point
 from iterdeploy.metrics.results import TaskResult
 from iterdeploy.record.counts import Counts, count
@@ -72,6 +73,26 @@ class Arm:
         """The last generation's coverage of the tasks that are wanted by that of generation 0."""
         return seeds.ratio(*(self._tasks(generation, split, wanted) for generation in (0, self.last)))
 
+    def change(self, split: str) -> Paired | None:
+        """The last generation's coverage less that of generation 0; None where they were not asked the same tasks."""
+        return seeds.difference(
+            *(self._tasks(generation, split, lambda run, task: True) for generation in (0, self.last))
+        )
+
+    def frontiers(self, split: str) -> dict[int, dict[str, Frontier]]:
+        """Generation -> domain -> the frontier of all seeds together."""
+        domains = sorted({domain for run in self.runs for domain in run.counts.domains})
+        found = {g: {domain: self._frontier(g, split, domain) for domain in domains} for g in self.generations}
+        return {g: {domain: one for domain, one in by.items() if one is not None} for g, by in found.items()}
+
+    def _frontier(self, generation: int, split: str, domain: str) -> Frontier | None:
+        tasks = self._tasks(generation, split, lambda run, task: task.domain == domain)
+        sizes = sorted({task.size for rows in tasks for task in rows})
+        found = {
+            size: seeds.coverage([[task for task in rows if task.size == size] for rows in tasks]) for size in sizes
+        }
+        return frontier_of({size: point for size, point in found.items() if point is not None})
+
     def _tasks(self, generation: int, split: str, wanted: Wanted) -> list[list[TaskResult]]:
         """Those of each seed."""
         return [[task for task in run.tasks(generation, split) if wanted(run, task)] for run in self.runs]
@@ -82,6 +103,13 @@ class Comparison:
     arms: Sequence[Arm]
     split: str
     """The split that tells what the models can do: held-out where every run has such tasks."""
+    margin: float | None = None
+    """A difference of coverage that would not matter; None: nothing is said to be equivalent."""
+
+    @property
+    def last(self) -> int:
+        """The last generation that all arms have."""
+        return min(arm.last for arm in self.arms)
 
 
 def read_run(run_dir: RunDir) -> Run:
@@ -97,7 +125,7 @@ def read_run(run_dir: RunDir) -> Run:
     )
 
 
-def compare(runs: Sequence[Run]) -> Comparison:
+def compare(runs: Sequence[Run], margin: float | None = None) -> Comparison:
     """The runs as arms, in the order in which they are given. Every run has measured something."""
     arms: list[list[Run]] = []
     for run in runs:
@@ -108,7 +136,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
         else:
             arms.append([run])
     split = "held_out" if all(run.metrics[0]["held_out"] for run in runs) else "deployed"
-    return Comparison([Arm(_title(arm), arm) for arm in arms], split)
+    return Comparison([Arm(_title(arm), arm) for arm in arms], split, margin)
 
 
 def differences(first: Run, other: Run) -> list[str]:
@@ -137,60 +165,3 @@ def seen(run: Run, task: TaskResult) -> bool:
 
 def never_seen(run: Run, task: TaskResult) -> bool:
     return contents.never_seen(run.seen_sizes, task.domain, task.size)
-
-
-def sentence(comparison: Comparison) -> str:
-    """Which arm is best in the last generation that all have, and from which it can be told apart."""
-    last = min(arm.last for arm in comparison.arms)
-    found = {arm.title: arm.coverage(comparison.split)[last] for arm in comparison.arms}
-    title, best = max(found.items(), key=lambda item: item[1].value)
-    what = f"{comparison.split.replace('_', '-')} coverage"
-    if len(found) == 1:
-        return f"In generation {last}, {title} has a {what} of {told(best)}."
-    beaten = [name for name, one in found.items() if (one.high or 0.0) < (best.low or 0.0)]
-    level = [name for name in found if name not in beaten and name != title]
-    says = f"In generation {last}, {title} has the highest {what}, {told(best)}"
-    if not level:
-        return f"{says}; its 95% interval lies above those of all others."
-    overlap = f"its 95% interval overlaps with {_listed(level)}, so no difference from {_it(level)} can be claimed"
-    return f"{says}; {overlap}." if not beaten else f"{says}: above {_listed(beaten)}, but {overlap}."
-
-
-def told(point: Point) -> str:
-    """
-    >>> told(Point(0.5, 0.25, 0.75))
-    '50.0% [25.0%, 75.0%]'
-    """
-    return f"{point.value:.1%}" + ("" if point.low is None else f" [{point.low:.1%}, {point.high:.1%}]")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def _it(names: Sequence[str]) -> str:
-    return "it" if len(names) == 1 else "them"
-
-
-def as_json(comparison: Comparison) -> dict[str, Any]:
-    """The comparison as plain data."""
-    return {
-        "split": comparison.split,
-        "sentence": sentence(comparison),
-        "arms": [
-            {
-                "title": arm.title,
-                "runs": [{"name": run.name, "seed": run.config.seed} for run in arm.runs],
-                "coverage": _plain(arm.coverage(comparison.split)),
-                "reliability": _plain(arm.coverage(comparison.split, seen)),
-                "generalisation": _plain(arm.coverage(comparison.split, never_seen)),
-                "longest_plan": _plain(arm.mean(lambda one: (one[comparison.split] or {}).get("longest_plan"))),
-                "ratio": (ratio := arm.ratio(comparison.split)) and asdict(ratio),
-            }
-            for arm in comparison.arms
-        ],
-    }
-
-
-def _plain(points: Mapping[int, Point]) -> list[dict[str, Any]]:
-    return [{"generation": generation, **asdict(point)} for generation, point in points.items()]

@@ -7,6 +7,7 @@ from typing import Any
 
 from iterdeploy.audit.records import AUDIT, Audit
 from iterdeploy.config import RunConfig
+from iterdeploy.metrics.standing import Standing, standings
 from iterdeploy.models.loading import embedded_models
 from iterdeploy.record.counts import Counts, count
 from iterdeploy.record.files import read_json
@@ -37,6 +38,8 @@ class Contents:
     """What the base model was pretrained on."""
     counts: Counts
     """Of the traces of the generations that were measured."""
+    standings: Sequence[Standing]
+    """What these can do at each temperature."""
     audit: Audit | None
     """audit.json, where the run was audited."""
     theory: Theory | None
@@ -49,6 +52,7 @@ def read(run_dir: RunDir, *, live: bool = False) -> Contents:
     """`live`: for a page that asks a server for its traces, so that none need be chosen."""
     config = run_dir.config
     metrics = run_dir.metrics()
+    counts = count(run_dir.store, len(metrics))
     generations = range(len(metrics) + 1)
     pools = {g: pool for g in generations if (pool := run_dir.pool(g - 1)) is not None}
     return Contents(
@@ -62,7 +66,8 @@ def read(run_dir: RunDir, *, live: bool = False) -> Contents:
         trainings={g: training for g in generations if (training := run_dir.training(g)) is not None},
         seconds=run_dir.store.seconds(),
         seen_sizes=pretraining_sizes(config.model.name),
-        counts=count(run_dir.store, len(metrics)),
+        counts=counts,
+        standings=standings(counts.results, config.sampling.temperature),
         audit=AUDIT.read(run_dir.files.find("audit.json")),
         theory=THEORY.read(run_dir.files.find("theory.json")),
         samples=Sample(0, (), {}) if live else choose(run_dir.store, metrics, pools),

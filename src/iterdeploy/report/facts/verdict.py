@@ -1,8 +1,7 @@
-"""Did the loop work? One sentence, from the measured numbers alone.
+"""Did the loop work? A sentence or two, from the answers to held-out tasks alone.
 
-Improvement is claimed only for held-out tasks, only from generation 0 to the last one measured (not the best one), and
-only when the two 95% intervals do not overlap. That is stricter than a test at the 5% level, and anyone can check it by
-looking at the figure.
+An improvement is claimed from the first generation to the last one measured (not the best one), where the two answers
+to each task differ more often for the better than chance explains: see `metrics.paired`.
 """
 
 import shlex
@@ -10,6 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from iterdeploy.metrics.paired import CHANCE, Paired
+from iterdeploy.metrics.results import TaskResult, solved
+from iterdeploy.metrics.standing import Standing, standings
+from iterdeploy.metrics.words import chance, exchanged, points, share, sizes
 
 
 class Claim(StrEnum):
@@ -24,31 +28,46 @@ class Outcome:
     sentence: str
 
 
-def outcome(metrics: Sequence[Mapping[str, Any]]) -> Outcome:
-    """What the metrics of generation 0, 1, ... (the content of their metrics.json) allow to claim."""
-    if not metrics:
+def outcome(results: Sequence[TaskResult], temperature: float, first: int = 0, last: int | None = None) -> Outcome:
+    """What the answers of the generations `first` and `last`, by default the last one, allow to claim.
+
+    `temperature`: of the run's own answers, from which alone the claim follows. What both generations can do at the
+    lowest other temperature that they were measured at is said besides.
+    """
+    if not results:
         return Outcome(Claim.NONE, "Nothing has been measured yet, so no improvement can be claimed.")
-    first, last = metrics[0]["held_out"], metrics[-1]["held_out"]
-    if first is None or last is None:
-        return Outcome(Claim.NONE, _without_held_out(metrics))
-    on = f"On {first['tasks']:,} held-out tasks"
-    if len(metrics) == 1:
-        sentence = f"{on}, generation 0 has a coverage of {told(first)}; there is no later generation to compare with,"
-        return Outcome(Claim.NONE, f"{sentence} so no improvement can be claimed.")
+    last = max(row.generation for row in results) if last is None else last
+    found = standings(results, temperature, against=first)
+    before, after = ({one.temperature: one for one in found if one.generation == which} for which in (first, last))
+    if temperature not in before or temperature not in after:
+        return Outcome(Claim.NONE, _without_held_out(results, first, last))
+    then, now = before[temperature], after[temperature]
+    on = f"On {now.tasks:,} held-out tasks"
+    if now.paired is None:
+        only = f"{on}, generation {first} has a coverage of {share(then.coverage)} and a frontier of"
+        return Outcome(Claim.NONE, f"{only} {sizes(then.frontiers)}{MEANING}; {_NOTHING_LATER}.")
+    claim = _claim(now.paired)
+    sentences = [
+        f"{on}, coverage {_VERB[claim]} {_from_to(then, now, now.paired)}{_CONSEQUENCE[claim]}.",
+        f"The frontier went from {sizes(then.frontiers)} to {sizes(now.frontiers)}{MEANING}.",
+    ]
+    for other in sorted(before.keys() & after.keys() - {temperature})[:1]:
+        then, now = before[other], after[other]
+        if now.paired is not None:
+            changed = f"coverage went {_from_to(then, now, now.paired)}"
+            frontiers = f"from {sizes(then.frontiers)} to {sizes(now.frontiers)}"
+            sentences.append(f"At temperature {other:g}, {changed}, and the frontier {frontiers}.")
+    return Outcome(claim, " ".join(sentences))
 
-    def went(verb: str) -> str:
-        return f"{on}, coverage {verb} from {told(first)} in generation 0 to {told(last)} in generation {last_number}"
 
-    last_number = metrics[-1]["generation"]
-    ratio = _ratio(first["coverage"], last["coverage"])
-    if last["interval"][0] > first["interval"][1]:
-        return Outcome(Claim.IMPROVED, f"{went('improved')}{ratio}: the 95% intervals do not overlap.")
-    if last["interval"][1] < first["interval"][0]:
-        sentence = f"{went('fell')}{ratio}: the 95% intervals do not overlap, so the model got worse and"
-        return Outcome(Claim.WORSE, f"{sentence} no improvement can be claimed.")
-    return Outcome(
-        Claim.NONE, f"{went('went')}{ratio}, but the 95% intervals overlap, so no improvement can be claimed."
-    )
+MEANING = " (the largest size with a tenth solved)"
+_NOTHING_LATER = "there is no later generation to compare with, so no improvement can be claimed"
+_VERB = {Claim.IMPROVED: "improved", Claim.WORSE: "fell", Claim.NONE: "went"}
+_CONSEQUENCE = {
+    Claim.IMPROVED: "",
+    Claim.WORSE: ": the model got worse, so no improvement can be claimed",
+    Claim.NONE: ": chance may explain that, so no improvement can be claimed",
+}
 
 
 def state_sentence(state: Mapping[str, Any], measured: int, generations: int, name: str) -> str:
@@ -66,25 +85,25 @@ def state_sentence(state: Mapping[str, Any], measured: int, generations: int, na
             return f"The run is not finished: it stopped by itself ({other}), {so_far}. {state['reason']}"
 
 
-def told(coverage: Mapping[str, Any]) -> str:
-    """
-    >>> told({"coverage": 0.5, "interval": [0.403, 0.597]})
-    '50.0% [40.3%, 59.7%]'
-    """
-    low, high = coverage["interval"]
-    return f"{coverage['coverage']:.1%} [{low:.1%}, {high:.1%}]"
+def _claim(change: Paired) -> Claim:
+    if change.p >= CHANCE:
+        return Claim.NONE
+    return Claim.IMPROVED if change.difference > 0 else Claim.WORSE
 
 
-def _ratio(first: float, last: float) -> str:
-    return f", a factor of {last / first:.2f}" if first else ""
+def _from_to(then: Standing, now: Standing, change: Paired) -> str:
+    ends = f"from {share(then.coverage)} in generation {then.generation} to {share(now.coverage)}"
+    by = f"by {points(change.difference, change.interval)}, with {exchanged(change)} ({chance(change.p)})"
+    return f"{ends} in generation {now.generation}, {by}"
 
 
-def _without_held_out(metrics: Sequence[Mapping[str, Any]]) -> str:
+def _without_held_out(results: Sequence[TaskResult], first: int, last: int) -> str:
     sentence = "There are no held-out tasks, so no improvement can be claimed"
-    first, last = metrics[0]["deployed"], metrics[-1]["deployed"]
-    if len(metrics) == 1:
-        return f"{sentence}; generation 0 has a coverage of {told(first)} on the deployed tasks."
+    before, after = (solved(row for row in results if row.generation == which) for which in (first, last))
+    if before is None or after is None or first == last:
+        covered = "" if before is None else f"; generation {first} has a coverage of {share(before)}"
+        return f"{sentence}{covered} on the deployed tasks."
     return (
-        f"{sentence}; on the deployed tasks, whose valid answers train the model, coverage went from {told(first)} in "
-        f"generation 0 to {told(last)} in generation {metrics[-1]['generation']}."
+        f"{sentence}; on the deployed tasks, whose valid answers train the model, coverage went from {share(before)} "
+        f"in generation {first} to {share(after)} in generation {last}."
     )

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 
 from iterdeploy.metrics.records import Point
 from iterdeploy.metrics.results import TaskResult, solved
+from iterdeploy.metrics.words import share
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.painting import LOOKS, Curve, Field
 from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Cell, Group, Link, Metrics, Table, traces_where
 from iterdeploy.report.drawing.trend import SHARE, trend
 from iterdeploy.report.facts.contents import Contents, never_seen
-from iterdeploy.report.facts.verdict import told
 
 
 def coverage(metrics: Sequence[Metrics]) -> Figure:
@@ -32,7 +32,7 @@ def coverage(metrics: Sequence[Metrics]) -> Figure:
                 [high for _, high in intervals],
             )
         )
-        spoken.append(f"{title} {told(shown[-1][split])}")
+        spoken.append(f"{title} {share(Point(shown[-1][split]['coverage'], *intervals[-1]))}")
     return figure.curves(
         "coverage",
         "Coverage by generation",

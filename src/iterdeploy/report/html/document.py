@@ -68,13 +68,13 @@ def section(identifier: str, title: str, introduction: str, *content: str) -> st
     )
 
 
-def from_to(first: float, last: float, of: str) -> str:
-    """Two shares, large. Whoever listens hears them from the sentence beside."""
+def from_to(first: str, last: str, of: str) -> str:
+    """Two numbers, large. Whoever listens hears them from the sentence beside."""
     return element(
         "p",
-        element("span", f"{first:.1%}", class_="from"),
+        element("span", text(first), class_="from"),
         element("span", "\N{RIGHTWARDS ARROW}", class_="arrow"),
-        element("span", f"{last:.1%}", class_="to"),
+        element("span", text(last), class_="to"),
         element("span", text(of), class_="of"),
         class_="from-to",
         aria_hidden="true",
