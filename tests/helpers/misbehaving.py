@@ -50,8 +50,10 @@ class Exchange:
             self.connection.sendall(piece)
             self.over.wait(pause)
 
-    def reply(self, content: bytes, status: str = "200 OK", *headers: str) -> None:
-        head = [f"HTTP/1.1 {status}", f"Content-Length: {len(content)}", *headers, "", ""]
+    def reply(self, content: bytes, status: str = "200 OK", *headers: str, last: bool = True) -> None:
+        """`last`: the connection is closed after it, and says so; else a client may send its next request into it."""
+        closing = ["Connection: close"] if last else []
+        head = [f"HTTP/1.1 {status}", f"Content-Length: {len(content)}", *closing, *headers, "", ""]
         self.send("\r\n".join(head).encode(), content)
 
 
@@ -420,7 +422,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: Reply, value: Reply, wrong: Wrong | None) -> None:
         exchange = Exchange(body, self.connection, self.server_state.over)
         if wrong is None:
-            exchange.reply(json.dumps(value).encode())
+            exchange.reply(json.dumps(value).encode(), last=False)
             return
         self.close_connection = True
         wrong(exchange)

@@ -30,6 +30,9 @@ RETRIED = {408, 409, 425, 429}
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 """Seconds before the second try, doubled with each further one, times a random factor from 0.5 to 1."""
 CONNECT_TIMEOUT = 10.0
+KEPT_OPEN = 2.0
+"""Seconds that an idle connection is used again. Servers close theirs after 5 and more, and a request that crosses the
+closing on its way is lost."""
 SILENCE = 60.0
 """Seconds between two pieces of a reply, once it has begun."""
 SLOW_TRIES = 2
@@ -72,7 +75,11 @@ class Client:
         self._http = httpx.AsyncClient(
             headers=headers,
             timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),  # the rest is limited in `_exchange`
-            limits=httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._connections),
+            limits=httpx.Limits(
+                max_connections=self._connections,
+                max_keepalive_connections=self._connections,
+                keepalive_expiry=KEPT_OPEN,
+            ),
             trust_env=False,
             verify=ssl.create_default_context(),
         )
