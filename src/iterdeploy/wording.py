@@ -1,5 +1,8 @@
 """Words on a terminal: what somebody probably meant, and text of others that must not do anything there."""
 
+import shutil
+import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -15,7 +18,7 @@ def plain(text: str) -> str:
     >>> plain("a\x1b[31mb\u202ec\n")
     'a\\x1b[31mb\\u202ec\\n'
     """
-    return "".join(_seen(character) for character in text)
+    return text if text.isprintable() else "".join(map(_seen, text))
 
 
 def plain_lines(text: str) -> str:
@@ -24,7 +27,23 @@ def plain_lines(text: str) -> str:
     >>> plain_lines("a\r\n\tb\x07")
     'a\n\tb\\x07'
     """
-    return "".join(c if c in "\n\t" else _seen(c) for c in text.replace("\r\n", "\n"))
+    return "\n".join("\t".join(map(plain, line.split("\t"))) for line in text.replace("\r\n", "\n").split("\n"))
+
+
+def say(text: object = "", *, error: bool = False, end: str = "\n", flush: bool = False) -> None:
+    """Prints what anybody may have written: the one way in which this package writes to a terminal."""
+    stream = sys.stderr if error else sys.stdout
+    encoding = stream.encoding or "utf-8"
+    line = plain_lines(str(text)).encode(encoding, "backslashreplace").decode(encoding)
+    print(line, file=stream, end=end, flush=flush)
+
+
+def tell(sentence: str, *, error: bool = False) -> None:
+    """Prints a sentence, on a terminal broken between words."""
+    stream = sys.stderr if error else sys.stdout
+    if stream.isatty():
+        sentence = textwrap.fill(sentence, max(20, shutil.get_terminal_size().columns - 1), break_on_hyphens=False)
+    say(sentence, error=error)
 
 
 def short(text: str) -> str:

@@ -13,7 +13,7 @@ from iterdeploy.config import CurationConfig
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report.comparison.outcome import contrasts, sentence
 from iterdeploy.report.comparison.page import band_note, figures, page
-from iterdeploy.report.comparison.runs import Comparison, compare, differences, read_run
+from iterdeploy.report.comparison.runs import CompareError, Comparison, compare, differences, read_run
 
 
 def read(*paths: Path) -> Comparison:
@@ -93,6 +93,24 @@ def test_seeds_alone_are_compared_with_their_own_start(runs: Path) -> None:
     found = sentence(read(*(runs / f"main-{seed}" for seed in range(3))))
     assert "main (3 seeds) has a held-out coverage of 70.0% [" in found
     assert "since generation 0 by +46.7 points [" in found and "the frontier went from 6 [" in found
+
+
+def test_a_copy_of_a_run_does_not_count_as_a_second_seed(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "main-1", tmp_path / "copy")
+    with pytest.raises(CompareError, match=r"main-1 and copy have the same configuration and seed 1: .* not two seeds"):
+        read(runs / "main-0", runs / "main-1", tmp_path / "copy")
+    done = iterdeploy("compare", "main-1", tmp_path / "copy", "--runs-dir", runs, "--out", tmp_path / "page.html")
+    assert_refused(done, "main-1 and copy", "name one of them")
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_arms_whose_seeds_have_like_names_have_titles_of_their_own(tmp_path: Path) -> None:
+    for seed in range(4):
+        changes = {"curation": CurationConfig(policies=("all",))} if seed > 1 else {}
+        make_run(tmp_path / f"main-{seed}", (8, 24), seed=seed, **changes).close()
+    comparison = read(*(tmp_path / f"main-{seed}" for seed in range(4)))
+    assert [arm.title for arm in comparison.arms] == ["main-0, main-1", "main-2, main-3"]
+    assert "main-0, main-1" in sentence(comparison) and "main-2, main-3" in sentence(comparison)
 
 
 def test_what_the_bands_are_is_said(runs: Path) -> None:

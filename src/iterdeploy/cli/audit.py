@@ -17,9 +17,10 @@ from iterdeploy.audit.power import power
 from iterdeploy.audit.questions import picked, published
 from iterdeploy.audit.records import AUDIT, Comparison, Discovery
 from iterdeploy.audit.tables import tables
-from iterdeploy.cli.common import console, run_path, saving, show
+from iterdeploy.cli.common import console, find_run, run_path, saving, show
 from iterdeploy.curation.features import Feature, load_features
 from iterdeploy.record.run_dir import RunDir, RunDirError
+from iterdeploy.wording import say, tell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,9 +33,7 @@ def audit(arguments: argparse.Namespace) -> int:
     need_statistics()
     own = load_features(arguments.features) if arguments.features else {}
     path = run_path(arguments)
-    other = (
-        run_path(argparse.Namespace(run=arguments.against, runs_dir=arguments.runs_dir)) if arguments.against else None
-    )
+    other = find_run(arguments.against, arguments.runs_dir) if arguments.against else None
     judgements = read_judgements(arguments.curators) if arguments.curators else _feedback(path)
     seen = _read(path, own)
     found = audit_observed(*seen)
@@ -51,7 +50,7 @@ def audit(arguments: argparse.Namespace) -> int:
         run_dir.files.write("audit.json", AUDIT.values(found))
     run_dir.close()
     if arguments.json:
-        print(AUDIT.text(found), end="")
+        say(AUDIT.text(found), end="")
     else:
         _print(found)
     return 0
@@ -111,13 +110,13 @@ def _print(found: Audit) -> None:
         show(table, out)
     for reward in found.rewards:
         if reward.note:
-            out.print(f"{reward.question}: {reward.note}.")
+            tell(f"{reward.question}: {reward.note}.")
     for sentence in found.against.sentences if found.against else ():
-        out.print(sentence)
+        tell(sentence)
     for look in [look for look in found.looks if look.alarm][:1]:
-        out.print(f"ALARM after generation {look.generation}: {' and '.join(look.features)} ({look.question}).")
+        tell(f"ALARM after generation {look.generation}: {' and '.join(look.features)} ({look.question}).")
     told = [finding.sentence for finding in found.findings if finding.kind != "warning"]
     for sentence in told or ["No feature measured here is rewarded beyond chance."]:
-        out.print(sentence)
+        tell(sentence)
     for warning in found.warnings:
-        out.print(f"WARNING: {warning.sentence}.")
+        tell(f"WARNING: {warning.sentence}.")

@@ -8,6 +8,7 @@ from iterdeploy.config import ConfigError
 from iterdeploy.export import make_folder
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.trust import trusted_config
+from iterdeploy.wording import say
 
 
 def export(arguments: argparse.Namespace) -> int:
@@ -21,13 +22,13 @@ def export(arguments: argparse.Namespace) -> int:
     run_dir = RunDir.read(path)
     try:
         kind = "dataset" if arguments.traces else "model"
-        print(_traces(run_dir, arguments) if arguments.traces else _model(run_dir, arguments))
+        say(_traces(run_dir, arguments) if arguments.traces else _model(run_dir, arguments))
     finally:
         run_dir.close()
     if arguments.push:
         from iterdeploy.export.hub import push
 
-        print(push(arguments.to, arguments.push, kind))
+        say(push(arguments.to, arguments.push, kind))
     return 0
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from iterdeploy.cli.parser import parser
+from iterdeploy.wording import say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.command(arguments))
     except KeyboardInterrupt:
-        print("interrupted; `iterdeploy resume` continues, nothing that was stored is lost", file=sys.stderr)
+        say("interrupted; `iterdeploy resume` continues, nothing that was stored is lost", error=True)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -29,5 +30,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         explanation = explain(error)
         if explanation is None:
             raise
-        print(f"iterdeploy: {plain(without_keys(explanation))}", file=sys.stderr)
+        say(f"iterdeploy: {plain(without_keys(explanation))}", error=True)
         return 2

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from iterdeploy.cli.common import quiet
 from iterdeploy.config_file import find_config, load
+from iterdeploy.wording import say
 
 
 def pretrain(arguments: argparse.Namespace) -> int:
@@ -13,5 +14,5 @@ def pretrain(arguments: argparse.Namespace) -> int:
 
     quiet()
     config = load(PretrainConfig, find_config(arguments.config), arguments.set)
-    print(make(config, arguments.out or Path("pretrained") / config.name))
+    say(make(config, arguments.out or Path("pretrained") / config.name))
     return 0

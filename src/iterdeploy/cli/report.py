@@ -4,6 +4,7 @@ import argparse
 
 from iterdeploy.cli.common import run_path
 from iterdeploy.record.run_dir import RunDir, RunDirError
+from iterdeploy.wording import say
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -12,7 +13,7 @@ def report(arguments: argparse.Namespace) -> int:
     run_dir = RunDir.read(run_path(arguments))
     if not run_dir.metrics():
         raise RunDirError(f"{run_dir.path}: no generation has been measured yet; run `iterdeploy resume` first")
-    print(write_report(run_dir))
+    say(write_report(run_dir))
     if arguments.figures:
-        print(f"{len(write_figures(run_dir, arguments.figures))} files of figures in {arguments.figures}")
+        say(f"{len(write_figures(run_dir, arguments.figures))} files of figures in {arguments.figures}")
     return 0

@@ -9,6 +9,7 @@ from iterdeploy.cli.common import checked_name, quiet
 from iterdeploy.config import RunConfig
 from iterdeploy.config_file import find_config, load_config
 from iterdeploy.record.run_dir import RunDir
+from iterdeploy.wording import say
 
 EXIT_STOPPED = 3
 
@@ -31,7 +32,7 @@ def _run_seeds(config: RunConfig, runs_dir: Path, name: str, count: int) -> int:
     seeds = range(config.seed, config.seed + count)
     ends = [go_on(config.model_copy(update={"seed": seed}), runs_dir / f"{name}-{seed}") for seed in seeds]
     names = [f"{name}-{seed}" for seed in seeds]
-    print("compare them with:", shlex.join(["iterdeploy", "compare", *names, "--runs-dir", str(runs_dir)]))
+    say(f"compare them with: {shlex.join(['iterdeploy', 'compare', *names, '--runs-dir', str(runs_dir)])}")
     return max(ends)
 
 
@@ -52,7 +53,7 @@ def go_on(config: RunConfig, path: Path) -> int:
     code = code_files(folder) if config.model.trust_remote_code else None
     if code is not None:
         names = ", ".join(code) or "there is none"
-        print(f"iterdeploy: warning: Python code of {config.model.name} may run: {names}", file=sys.stderr)
+        say(f"iterdeploy: warning: Python code of {config.model.name} may run: {names}", error=True)
     run_dir = RunDir.open(path, config, command_without_keys(sys.argv), code, tokenizer_digest(folder))
     stopped: Stopped | None = None
     try:
@@ -62,13 +63,13 @@ def go_on(config: RunConfig, path: Path) -> int:
             stopped = stop
             run_dir.stop(stop.state, str(stop), {"counts": stop.counts})
         if run_dir.metrics():
-            print(write_report(run_dir))
+            say(write_report(run_dir))
             results = list(run_dir.store.results(len(run_dir.metrics())))
-            print(outcome(results, config.sampling.temperature).sentence)
+            say(outcome(results, config.sampling.temperature).sentence)
         run_dir.store.add_seconds(components.clock.take())
     finally:
         run_dir.close()
     if stopped is None:
         return 0
-    print(f"iterdeploy: stopped ({stopped.state}): {stopped}", file=sys.stderr)
+    say(f"iterdeploy: stopped ({stopped.state}): {stopped}", error=True)
     return EXIT_STOPPED

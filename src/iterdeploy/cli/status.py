@@ -9,6 +9,7 @@ from iterdeploy.console.summary import status as status_of
 from iterdeploy.metrics.tables import by_temperature
 from iterdeploy.record.run_dir import RunDir, RunDirError
 from iterdeploy.report.facts.verdict import outcome
+from iterdeploy.wording import say, tell
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -19,14 +20,14 @@ def status(arguments: argparse.Namespace) -> int:
     temperature = run_dir.config.sampling.temperature
     run_dir.close()
     if arguments.json:
-        print(json.dumps(found, indent=1))
+        say(json.dumps(found, indent=1))
         return 0
     state = found["state"] + (f" (process {found['pid']})" if "pid" in found else "")
-    print(f"{found['run']}: {state}" + (f": {found['reason']}" if "reason" in found else ""))
+    say(f"{found['run']}: {state}" + (f": {found['reason']}" if "reason" in found else ""))
     if found["generations"]:
         console().print(table(found["generations"]))
         show(by_temperature(standings, against), console())
-        print(outcome(results, temperature, against).sentence)
+        tell(outcome(results, temperature, against).sentence)
     return 0
 
 

@@ -11,6 +11,7 @@ from iterdeploy.planning.obfuscate import disguise
 from iterdeploy.planning.parsed import domain_of, read_domain, read_problem
 from iterdeploy.planning.rng import Rng
 from iterdeploy.types import Split
+from iterdeploy.wording import say
 
 
 def make(arguments: argparse.Namespace) -> int:
@@ -28,7 +29,7 @@ def make(arguments: argparse.Namespace) -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         write_text(arguments.out / name, text)
-    print(f"{arguments.count} {domain.name} tasks and their domain in {arguments.out}")
+    say(f"{arguments.count} {domain.name} tasks and their domain in {arguments.out}")
     return 0
 
 
@@ -38,11 +39,11 @@ def show(arguments: argparse.Namespace) -> int:
         if arguments.obfuscate:
             hidden = disguise(domain_text, problem_text)
             domain_text, problem_text = hidden.domain, hidden.problem
-        print(f"{domain_text.strip()}\n\n{problem_text.strip()}")
+        say(f"{domain_text.strip()}\n\n{problem_text.strip()}")
         return 0
     values = {"deployed": 1, "held_out": 0, "prompt": arguments.prompt, "obfuscate": arguments.obfuscate}
     config = TasksConfig.model_validate({**values, "references": "none"})
-    print(make_task(domain_text, problem_text, name, 0, Split.DEPLOYED, config).prompt, end="")
+    say(make_task(domain_text, problem_text, name, 0, Split.DEPLOYED, config).prompt, end="")
     return 0
 
 

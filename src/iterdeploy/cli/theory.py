@@ -1,7 +1,6 @@
 """`iterdeploy theory`: how much of a run's fine-tuning is REINFORCE, measured on the run itself."""
 
 import argparse
-import sys
 
 from iterdeploy.cli.common import console, quiet, run_path, saving, show
 from iterdeploy.record.run_dir import RunDir
@@ -11,6 +10,7 @@ from iterdeploy.theory.answers import choose, trained_generations
 from iterdeploy.theory.records import THEORY, Entry, Theory, Twin
 from iterdeploy.theory.tables import tables
 from iterdeploy.theory.twin import twin
+from iterdeploy.wording import say
 
 
 def theory(arguments: argparse.Namespace) -> int:
@@ -23,7 +23,7 @@ def theory(arguments: argparse.Namespace) -> int:
     finally:
         run_dir.close()
     if arguments.json:
-        print(THEORY.text(found), end="")
+        say(THEORY.text(found), end="")
         return 0
     out = console()
     for table in tables(found):
@@ -55,4 +55,4 @@ def _save(run_dir: RunDir, found: Entry | Twin) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    say(line, error=True, flush=True)

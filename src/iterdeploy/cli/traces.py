@@ -5,6 +5,7 @@ import json
 
 from iterdeploy.cli.common import run_path
 from iterdeploy.record.run_dir import RunDir
+from iterdeploy.wording import say
 
 
 def traces(arguments: argparse.Namespace) -> int:
@@ -18,9 +19,9 @@ def traces(arguments: argparse.Namespace) -> int:
     for trace in run_dir.store.traces(generation=arguments.generation, status=wanted):
         if arguments.json:
             row = trace_row(trace, prompts[trace.task_id], trained.get(trace.id, []))
-            print(json.dumps({name: value for name, value in row.items() if name not in IN_TOKENS}))
+            say(json.dumps({name: value for name, value in row.items() if name not in IN_TOKENS}))
         else:
-            print(
+            say(
                 f"generation {trace.generation}  {trace.task_id}  sample {trace.sample_index}  {trace.split.value}  "
                 f"size {trace.size}  {trace.verdict.status.value}  {trace.verdict.reason}".rstrip()
             )

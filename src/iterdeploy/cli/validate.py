@@ -17,6 +17,7 @@ from iterdeploy.pddl import (
     parse_plan,
     validate_steps,
 )
+from iterdeploy.wording import say
 
 Parsed = TypeVar("Parsed")
 
@@ -30,10 +31,10 @@ def validate(arguments: argparse.Namespace) -> int:
     except (PddlError, OSError) as error:
         verdict = Verdict(Status.ERROR, _words(error))
     if arguments.json:
-        print(json.dumps(_as_json(verdict)))
+        say(json.dumps(_as_json(verdict)))
     else:
         cost = f", cost {verdict.cost}" if verdict.status is Status.VALID else ""
-        print(f"{verdict.status.value}{cost}" + (f": {verdict.reason}" if verdict.reason else ""))
+        say(f"{verdict.status.value}{cost}" + (f": {verdict.reason}" if verdict.reason else ""))
     return EXIT_STATUS[verdict.status]
 
 

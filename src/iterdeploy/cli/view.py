@@ -1,7 +1,6 @@
 """`iterdeploy view`: serves a run's report, while it goes on and whatever its size."""
 
 import argparse
-import sys
 import threading
 
 from iterdeploy.cli.common import run_path
@@ -9,6 +8,7 @@ from iterdeploy.config import UserError
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.view.server import Server, with_port
 from iterdeploy.view.shelves import View
+from iterdeploy.wording import say
 
 
 def view(arguments: argparse.Namespace) -> int:
@@ -21,12 +21,12 @@ def view(arguments: argparse.Namespace) -> int:
         raise UserError(f"--host, --port: {place} cannot be served: {error.strerror}; choose another --port") from None
     threading.Thread(target=server.view.keep_painting, daemon=True).start()
     if server.names is None:
-        print("Everyone who can reach this machine can read this run.", file=sys.stderr)
-    print(f"http://{with_port(arguments.host, server.port)}/  (Ctrl-C ends)", flush=True)
+        say("Everyone who can reach this machine can read this run.", error=True)
+    say(f"http://{with_port(arguments.host, server.port)}/  (Ctrl-C ends)", flush=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        print(file=sys.stderr)
+        say(error=True)
     finally:
         server.server_close()
     return 0

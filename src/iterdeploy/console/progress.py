@@ -21,7 +21,7 @@ class Display:
     """Writes to standard error, so that standard output stays free for results."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True, highlight=False)
+        self._console = console or Console(stderr=True, highlight=False, markup=False, emoji=False)
         if not self._console.is_terminal:
             self._console.width = WIDTH
         self._bars = Progress(

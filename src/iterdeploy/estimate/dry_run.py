@@ -29,6 +29,7 @@ from iterdeploy.estimate.arithmetic import (
 )
 from iterdeploy.models.shapes import SHAPES, Shape, known_as, read_shape
 from iterdeploy.types import Task
+from iterdeploy.wording import say
 
 VALUE_BYTES = {"float32": 4, "bfloat16": 2}
 CHARACTERS_PER_TOKEN = 3
@@ -93,10 +94,10 @@ def dry_run(config: RunConfig, arguments: argparse.Namespace) -> int:
         lines |= _hours(plan, plan.shape, GPUS[arguments.gpu])
     width = max(map(len, lines))
     for name, value in lines.items():
-        print(f"{name:<{width}}  {value}")
+        say(f"{name:<{width}}  {value}")
     for one in plan.lacking:
-        print(f"Lacking here: {one}")
-    print("The configuration is sound; nothing was loaded, sampled or written.")
+        say(f"Lacking here: {one}")
+    say("The configuration is sound; nothing was loaded, sampled or written.")
     return 0
 
 

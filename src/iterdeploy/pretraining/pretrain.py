@@ -35,6 +35,7 @@ from iterdeploy.pretraining.tokenizer import build_tokenizer
 from iterdeploy.training.batching import collate, length_buckets
 from iterdeploy.training.objective import token_logprobs, weighted_nll
 from iterdeploy.types import Example
+from iterdeploy.wording import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,7 +140,7 @@ def _demonstrations(config: PretrainConfig, cache: Path) -> dict[str, "np.ndarra
     beside = cache.with_name("writing-" + cache.name)
     np.savez(beside, **stored)
     beside.rename(cache)
-    print(
+    say(
         f"{count} demonstrations, {len(stored['ids'])} tokens, longest {max(lengths)}, "
         f"in {time.perf_counter() - began:.0f} s",
         flush=True,
@@ -186,7 +187,7 @@ def _train(
     checkpoint = work_dir / "checkpoint.pt"
     first = _restore(checkpoint, parts)
     if first:
-        print(f"continuing at step {first} of {len(steps)}", flush=True)
+        say(f"continuing at step {first} of {len(steps)}", flush=True)
 
     model.train()
     saved_at = logged_at = time.perf_counter()
@@ -283,7 +284,7 @@ def _save(checkpoint: Path, parts: dict[str, Any], step: int) -> None:
 
 def _log(path: Path, **entry: float) -> None:
     line = json.dumps(entry)
-    print(line, flush=True)
+    say(line, flush=True)
     with path.open("a", encoding="utf-8") as log:
         log.write(line + "\n")
 

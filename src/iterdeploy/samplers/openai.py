@@ -10,7 +10,6 @@ none, the run ends.
 """
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -26,6 +25,7 @@ from iterdeploy.samplers.protocol import Answered, Asked, Failed, Row
 from iterdeploy.samplers.replies import Models, parsed
 from iterdeploy.samplers.wire import PROBE, Wire
 from iterdeploy.types import Completion, Policy, content_hash
+from iterdeploy.wording import say
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
@@ -166,7 +166,7 @@ class OpenAiSampler:
             self._warn(lack)
 
     def _warn(self, words: str) -> None:
-        print(f"iterdeploy: warning: {self._endpoint.address}: {words}", file=sys.stderr)
+        say(f"iterdeploy: warning: {self._endpoint.address}: {words}", error=True)
 
     async def _model_name(self) -> str:
         """The name under which the server has the policy."""

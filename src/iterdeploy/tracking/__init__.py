@@ -5,7 +5,6 @@ that fails does not stop the run; what it has missed is sent when the run is nex
 """
 
 import json
-import sys
 from importlib.util import find_spec
 from itertools import takewhile
 from uuid import uuid4
@@ -16,6 +15,7 @@ from iterdeploy.record.run_dir import RunDir
 from iterdeploy.redaction import without_keys
 from iterdeploy.tracking.rows import Row, rows
 from iterdeploy.tracking.trackers import PACKAGES, TRACKERS, Shown
+from iterdeploy.wording import say
 
 LINES = "metrics.jsonl"
 SENT = "tracking.json"
@@ -57,10 +57,10 @@ class Tracking:
             TRACKERS[name](shown, lines[mine["lines"] :])
         except Exception as error:  # whatever it is, the run matters more
             self._failed.add(name)
-            print(
+            say(
                 f"iterdeploy: warning: tracking to {name} failed and is off until the run is resumed; {LINES} has "
                 f"everything ({without_keys(repr(error))})",
-                file=sys.stderr,
+                error=True,
             )
             return
         mine["lines"] = len(lines)

@@ -11,7 +11,6 @@ written is as good as none: training begins again, and ends with the same weight
 checkpoints, and their tensors are whole, however many processes hold them in training.
 """
 
-import sys
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -22,6 +21,7 @@ from iterdeploy.record.files import UNFINISHED, Held, RunDirError, remove, sync,
 from iterdeploy.record.seals import SUMS, check_sums, write_sums
 from iterdeploy.training.parallel import load_optimiser, part, whole, whole_optimiser
 from iterdeploy.training.ranks import Ranks
+from iterdeploy.wording import say
 
 if TYPE_CHECKING:
     import torch
@@ -74,7 +74,7 @@ class Checkpoints:
             try:
                 check_sums(folder)
             except RunDirError as error:
-                print(f"iterdeploy: warning: this checkpoint is left out: {error}", file=sys.stderr)
+                say(f"iterdeploy: warning: this checkpoint is left out: {error}", error=True)
                 continue
             if (folder / SUMS).exists() and (folder / "policy.txt").read_text() == self._policy:
                 return folder

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from iterdeploy.audit.records import AUDIT, Audit
-from iterdeploy.config import RunConfig
+from iterdeploy.config import RunConfig, UserError
 from iterdeploy.metrics import seeds
 from iterdeploy.metrics.frontier import Frontier, frontier_of
 from iterdeploy.metrics.paired import Paired
@@ -16,6 +16,11 @@ from iterdeploy.report.drawing.tables import Metrics
 from iterdeploy.report.facts import contents
 from iterdeploy.report.facts.contents import SeenSizes, pretraining_sizes
 from iterdeploy.theory.records import THEORY, Theory
+
+
+class CompareError(UserError):
+    """These runs cannot be compared."""
+
 
 Wanted = Callable[["Run", TaskResult], bool]
 """Whether a run's task belongs to what is asked about."""
@@ -112,10 +117,11 @@ class Comparison:
         return min(arm.last for arm in self.arms)
 
 
-def read_run(run_dir: RunDir) -> Run:
+def read_run(run_dir: RunDir, name: str = "") -> Run:
+    """`name`: what the page calls it; the folder's where nothing is given."""
     config, metrics = run_dir.config, run_dir.metrics()
     return Run(
-        name=run_dir.path.name,
+        name=name or run_dir.path.name,
         config=config,
         metrics=metrics,
         counts=count(run_dir.store, len(metrics)),
@@ -126,17 +132,26 @@ def read_run(run_dir: RunDir) -> Run:
 
 
 def compare(runs: Sequence[Run], margin: float | None = None) -> Comparison:
-    """The runs as arms, in the order in which they are given. Every run has measured something."""
+    """The runs as arms, in the order in which they are given. Every run has measured something. CompareError where one
+    seed of a configuration is given twice: a copy says nothing of what another seed would do."""
     arms: list[list[Run]] = []
     for run in runs:
         for arm in arms:
             if not differences(arm[0], run):
+                if same := [other.name for other in arm if other.config.seed == run.config.seed]:
+                    raise CompareError(
+                        f"{same[0]} and {run.name} have the same configuration and seed {run.config.seed}: they are "
+                        "one run twice, not two seeds; name one of them"
+                    )
                 arm.append(run)
                 break
         else:
             arms.append([run])
     split = "held_out" if all(run.metrics[0]["held_out"] for run in runs) else "deployed"
-    return Comparison([Arm(_title(arm), arm) for arm in arms], split, margin)
+    titles = [_title(arm) for arm in arms]
+    listed = [", ".join(run.name for run in arm) for arm in arms]
+    unique = titles if len(set(titles)) == len(titles) else listed
+    return Comparison([Arm(title, arm) for title, arm in zip(unique, arms, strict=True)], split, margin)
 
 
 def differences(first: Run, other: Run) -> list[str]:

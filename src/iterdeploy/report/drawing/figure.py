@@ -8,12 +8,15 @@ from iterdeploy.report.drawing import painting
 from iterdeploy.report.drawing.painting import Bar, Curve, Field, Height
 from iterdeploy.report.drawing.svg import Canvas, Paint, for_page, for_paper
 from iterdeploy.report.drawing.tables import Table
+from iterdeploy.wording import plain
 
 WIDE, NARROW = 540, 350
 """Pixels in a page; style.css chooses between them, so that text stays readable on a telephone."""
 
 PAPER = {"": (NARROW, 3.3), "-wide": (760, 6.8)}
 """What a paper's file name ends with -> width in pixels, and in inches: one column and two of common paper styles."""
+LONGEST_LABEL = 26
+"""Characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ def curves(
     name: str, title: str, caption: str, label: str, lines: Sequence[Curve], height: Height, table: Table,
     x_label: str = "generation", down: int = 290,
 ) -> Figure:  # fmt: skip
+    lines = [replace(line, title=_label(line.title)) for line in lines]
     titles = [line.title for line in lines] if len(lines) > 1 else []
     left = 16 + 8 * max(len(height.form(value)) for line in lines for value in [*line.y, *line.high])
     return Figure(
@@ -66,6 +70,7 @@ def heat(
     name: str, title: str, caption: str, label: str, rows: Sequence[Sequence[Field]], names: Sequence[str],
     columns: Sequence[str], table: Table, x_label: str = "generation", most: float = 1.0,
 ) -> Figure:  # fmt: skip
+    names = list(map(_label, names))
     left = 18 + 8 * max(map(len, names))
     return Figure(
         name, title, caption, label,
@@ -77,6 +82,7 @@ def heat(
 def bars(
     name: str, title: str, caption: str, label: str, rows: Sequence[Bar], form: painting.Form, table: Table
 ) -> Figure:
+    rows = [replace(row, title=_label(row.title)) for row in rows]
     titles = [part.title for part in rows[0].parts]
     left = 18 + 8 * max(len(row.title) for row in rows)
     return Figure(
@@ -90,12 +96,19 @@ def histograms(
     name: str, title: str, caption: str, label: str, rows: Sequence[dict[int, int]], names: Sequence[str],
     table: Table, x_label: str,
 ) -> Figure:  # fmt: skip
+    names = list(map(_label, names))
     left = 18 + 8 * max(map(len, names))
     return Figure(
         name, title, caption, label,
         lambda width: Canvas(width, 64 + 48 * len(rows), left, 92, top=8),
         partial(painting.histograms, rows, names, x_label), table,
     )  # fmt: skip
+
+
+def _label(text: str) -> str:
+    """What fits beside or above a drawing: names are as long as somebody likes."""
+    text = plain(text)
+    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 11]}...{text[-8:]}"
 
 
 def _legend(canvas: Canvas, titles: Sequence[str]) -> Canvas:

@@ -7,6 +7,7 @@ text in a page, and the same numbers give the same bytes every time.
 
 import math
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -114,8 +115,9 @@ def _draw(
     import matplotlib
     from matplotlib.figure import Figure
 
-    # Whatever style the user or another library chose must not show here, and ours must not show there.
-    with matplotlib.rc_context():
+    # Whatever style the user or another library chose must not show here, nor this one there.
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # of names in a script that the font does not have
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_style(canvas) | settings | {"svg.hashsalt": f"{name}-{canvas.width}"})
         inches = canvas.points(1) / 72
@@ -141,6 +143,7 @@ def _draw(
 def _style(canvas: Canvas) -> dict[Any, Any]:
     return {
         "font.size": canvas.points(12.5),
+        "text.parse_math": False,
         "text.color": PALETTE["ink"],
         "axes.labelcolor": PALETTE["muted"],
         "axes.edgecolor": PALETTE["muted"],
