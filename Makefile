@@ -4,6 +4,7 @@ PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
 VLLM := .venv-vllm/bin
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-fast check bench bench-validate bench-startup bench-sampling bench-report bench-train bench-sample calibrate \
         test-vllm test-chat fuzz format venv clean
@@ -12,10 +13,10 @@ demo: venv          ## the whole loop with the embedded model: five generations 
 	$(BIN)/iterdeploy run quickstart
 
 test: venv          ## all tests
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-fast: venv     ## all tests but the slow ones
-	$(BIN)/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-vllm: venv $(VLLM)/.installed ## a real vLLM server, in an environment of its own
 	ITERDEPLOY_VLLM_PYTHON=$(CURDIR)/$(VLLM)/python $(BIN)/pytest -s tests/samplers/test_vllm.py

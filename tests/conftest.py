@@ -1,5 +1,6 @@
 """Fixtures: the command line as a process, and one finished run that all reading tests share."""
 
+import fcntl
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,11 +51,16 @@ def tiny_config(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished, never interrupted run. For reading only."""
-    folder = tmp_path_factory.mktemp("finished")
-    done = support.iterdeploy("run", support.write_config(folder), "--runs-dir", folder / "runs")
-    assert done.returncode == 0, done.stderr
+def finished(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """The folder of a finished, never interrupted run. For reading only; shared by processes that test."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if hasattr(request.config, "workerinput") else base) / "finished"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "runs").exists():
+            done = support.iterdeploy("run", support.write_config(folder), "--runs-dir", folder / "runs")
+            assert done.returncode == 0, done.stderr
     return folder / "runs" / "tiny"
 
 

@@ -119,6 +119,7 @@ def inheriting(share: float, taste: float = 2.0) -> tuple[Observations, Array]:
     return seen, np.array([[name in pool for name in seen.ids] for pool in pools[:2]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_the_share_of_what_was_selected_that_arrives_is_measured(share: float) -> None:
     found = heritability(*inheriting(share), None)["detour"]

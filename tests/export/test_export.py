@@ -352,6 +352,7 @@ def test_a_push_uploads_the_folder_into_a_private_repository(
     assert (out / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_pushed_is_refused_before_anything_is_written(
     lora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -104,6 +104,7 @@ def test_no_plan_is_an_error_that_says_why(fake: Any, mood: str, words: str) -> 
     assert reference_cost(FERRY.pddl, TEXT, "downward") is None
 
 
+@pytest.mark.slow
 def test_a_search_that_takes_too_long_is_ended_with_all_its_children(fake: Any) -> None:
     folder = fake("hang")
     with pytest.raises(DownwardError, match="within 3 seconds"):

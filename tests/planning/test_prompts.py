@@ -74,6 +74,7 @@ def test_the_example_is_right_and_in_the_form_that_is_asked_for(name: str) -> No
     assert "no longer (" in first and "; now (" in first
 
 
+@pytest.mark.slow
 def test_show_prints_what_a_model_reads(run_cli: Callable[..., Any]) -> None:
     assert run_cli("tasks", "show", "ferry", "--size", 1).stdout.startswith("ferry\n(empty-ferry)\n")
     full = run_cli("tasks", "show", "ferry", "--size", 1, "--prompt", "full").stdout

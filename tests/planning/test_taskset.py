@@ -75,6 +75,7 @@ def test_every_task_carries_pddl_that_parses_and_a_prompt_that_tells_its_facts()
             assert f"({' '.join(atom)})" in task.prompt
 
 
+@pytest.mark.slow
 def test_more_tasks_than_there_are_is_refused_with_advice() -> None:
     with pytest.raises(ConfigError, match=r"not enough different blocksworld tasks with 2 blocks.*tasks\.deployed"):
         tasks(sizes="2", deployed=50_000).deployed(0)

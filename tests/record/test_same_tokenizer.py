@@ -28,6 +28,7 @@ def swap_two_words(folder: Path) -> None:
     path.write_text(json.dumps(tokenizer))
 
 
+@pytest.mark.slow
 def test_a_run_with_another_tokenizer_is_refused_until_the_old_one_is_back(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

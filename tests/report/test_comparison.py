@@ -150,6 +150,7 @@ def test_the_command(runs: Path, tmp_path: Path) -> None:
     assert (tmp_path / "coverage-held-out.pdf").is_file() and (tmp_path / "verdicts-wide.svg").is_file()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compared_is_refused(runs: Path, tmp_path: Path) -> None:
     assert_refused(iterdeploy("compare", "main-0", "main-0", "--runs-dir", runs), "main-0: named twice")
     assert_refused(iterdeploy("compare", "main-0", "nobody", "--runs-dir", runs), "no such run", "main-1")

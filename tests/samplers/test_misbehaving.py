@@ -71,7 +71,7 @@ SETTINGS: dict[str, Any] = {
     "server.retries": RETRIES,
     "server.key_variable": "MYCRED",
 }
-FAST = {"choices null", "a token after the last", "a logprob NaN", "HTML", "deep", "endless chunks", "byte by byte",
+FAST = {"choices null", "a token after the last", "a logprob NaN", "HTML", "deep", "endless chunks",
         "the key in a header", "429 with a date", "status 400", "status 401", "the key in base64", "half a body",
         "another model", "token_ids too many", "the key in a status"}  # fmt: skip
 """Tried every time; the others are among the slow tests."""
@@ -352,6 +352,7 @@ def test_what_a_server_asks_to_wait_is_waited_for_but_no_longer_than_a_minute(
         pauses.clear()
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_too_slow_is_asked_for_once_more_and_no_oftener(server: Server, tmp_path: Path) -> None:
     server.wrong, server.only = SLOW["never"], 0
     run = Deployment(server, tmp_path, **{"server.retries": 5, "server.concurrency": 1})
@@ -410,7 +411,8 @@ def test_a_whole_run_goes_on_without_one_answer(server: Server, run_cli: Cli, tm
     assert server.asked == asked
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_at_once_while_all_answers_are_awaited(
     server: Server, run_cli: Cli, tmp_path: Path, number: signal.Signals
 ) -> None:

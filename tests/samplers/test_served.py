@@ -140,6 +140,7 @@ def test_requests_that_fail_for_a_while_are_asked_again_and_change_nothing(serve
             assert not server.failures
 
 
+@pytest.mark.slow
 def test_an_answer_that_takes_too_long_is_asked_for_again(server: Server) -> None:
     with sampler(server, timeout=5.0, sampling={"max_new_tokens": 3}) as one:
         server.failures = ["slow"]
@@ -316,6 +317,7 @@ def test_an_adapter_that_was_never_applied_stops_the_run(server: Server, generat
     assert server.bodies[-1].get("echo"), "it was noticed before anything was sampled"
 
 
+@pytest.mark.slow
 def test_another_base_model_is_noticed_before_anything_was_ever_sampled(
     server: Server, generation: Path, tmp_path: Path
 ) -> None:

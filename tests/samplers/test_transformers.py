@@ -122,6 +122,7 @@ def test_every_end_token_of_the_generation_configuration_ends_an_answer(sampler:
         assert said.finish_reason == "stop" and "<think>" not in said.text
 
 
+@pytest.mark.slow
 def test_first_tokens_are_as_frequent_as_the_model_says() -> None:
     """Pearson's chi-square of sampled tokens against the softmax, at temperature 1 and 2.
 

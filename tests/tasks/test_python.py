@@ -144,6 +144,7 @@ def test_policies_and_features_of_your_own(folder: Path) -> None:
         invents(traces)
 
 
+@pytest.mark.slow
 def test_a_whole_run_from_any_folder_and_resumed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     config = write_config(folder, {"tasks": None, "curation.policies": ["all", "mine.py:shortest"], "generations": 1,
                                    "sampling.max_new_tokens": 5, "sampling.max_truncated": 1.0})  # fmt: skip

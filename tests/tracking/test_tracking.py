@@ -130,6 +130,7 @@ def test_a_tracker_that_fails_is_told_once_and_catches_up_when_the_run_is_resume
     assert sent == rows(copy)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_to_its_end_without_its_tracker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

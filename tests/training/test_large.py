@@ -174,6 +174,7 @@ def test_keys_that_are_not_set_leave_a_policy_s_identifier_as_it_was() -> None:
 # Precision
 
 
+@pytest.mark.slow
 def test_a_base_model_in_bf16_trains_an_adapter_in_float32(tmp_path: Path) -> None:
     import torch
 
@@ -237,6 +238,7 @@ def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_weights(name: 
         assert first[key] == second[key], key
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_policy_is_not_used_and_does_not_stay(tmp_path: Path) -> None:
     expected = train_in_stage({"epochs": 1}, tmp_path / "whole")
     killed_after(1, {"epochs": 1, "learning_rate": 1e-2}, tmp_path / "other")

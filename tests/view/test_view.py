@@ -180,6 +180,7 @@ def test_a_question_that_makes_no_sense(served: Served, query: str) -> None:
     assert served.ask("http://[", host=f"127.0.0.1:{served.port}")[0].status == 400
 
 
+@pytest.mark.slow
 def test_clients_that_hang_up_leave_no_trace_on_the_terminal(folder: Path) -> None:
     one = Served(folder)
     whole = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{one.port}\r\n\r\n"
@@ -193,6 +194,7 @@ def test_clients_that_hang_up_leave_no_trace_on_the_terminal(folder: Path) -> No
     assert one.end().strip() == ""
 
 
+@pytest.mark.slow
 def test_idle_connections_keep_nobody_out(folder: Path) -> None:
     one = Served(folder)
     idle = [socket.create_connection(("127.0.0.1", one.port)) for _ in range(3 * connections.MOST)]
@@ -229,6 +231,7 @@ def eventually(happens: Callable[[], bool]) -> None:
     raise AssertionError("it never happened")
 
 
+@pytest.mark.slow
 def test_a_request_that_comes_in_drops_is_given_up(here: Server) -> None:
     connection = socket.create_connection(("127.0.0.1", here.port), timeout=20)
     connection.sendall(b"GET / HTTP/1.1\r\n")
@@ -255,6 +258,7 @@ def test_what_fails_while_the_page_is_made_anew_is_shown_and_tried_again(
     assert "The page cannot be brought up to date" in errors and errors.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_away_for_a_while_is_said_to_be_and_then_served_again(here: Server) -> None:
     path = here.view.path
     path.rename(path.with_name("away"))
@@ -275,6 +279,7 @@ def test_a_burst_of_connections_waits_for_its_turn(view: View) -> None:
     server.server_close()
 
 
+@pytest.mark.slow
 def test_it_serves_this_machine_alone_unless_told_otherwise(served: Served, folder: Path) -> None:
     assert served.host == "127.0.0.1"
     listening = Path("/proc/net/tcp").read_text().splitlines()
@@ -290,6 +295,7 @@ def hashes(folder: Path) -> dict[str, str]:
     return {name: one for name, one in file_hashes(folder).items() if not name.startswith("traces.sqlite-")}
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_it_cleanly_and_it_has_written_nothing(folder: Path) -> None:
     before = hashes(folder)
     one = Served(folder)
@@ -301,6 +307,7 @@ def test_an_interrupt_ends_it_cleanly_and_it_has_written_nothing(folder: Path) -
     } == before
 
 
+@pytest.mark.slow
 def test_what_cannot_be_served_is_said_in_a_sentence(served: Served, folder: Path, tmp_path: Path) -> None:
     command = ("view", folder.name, "--runs-dir", folder.parent)
     assert_refused(iterdeploy(*command, "--port", served.port), "cannot be served", "choose another --port")
