@@ -193,7 +193,8 @@ class ServerConfig(Section):
 class CurationConfig(Section):
     policies: tuple[str, ...] = Field(("valid", "best_per_task"), strict=False)
     """Applied in this order: valid, noisy(rate), all, best_per_task, newest_generation, at_most(k), sample(fraction),
-    prefer(feature, strength), or functions of your own: "path/to/file.py:function"."""
+    prefer(feature, strength); for what people publish: published, min_curators(k), at_most_per_user(share),
+    trusted(user, ...); or functions of your own: "path/to/file.py:function"."""
 
 
 class TrainingConfig(Section):
@@ -289,6 +290,34 @@ class TrackingConfig(Section):
     """The tracker's project, or experiment, that the run appears in."""
 
 
+class DeploymentConfig(Section):
+    """Of a live deployment (`iterdeploy serve`), in which people and programs ask, and say what is worth publishing."""
+
+    held_out_traffic: float = Field(0.1, ge=0, lt=1)
+    """Share of the prompts, by their hash, whose answers never train: they only measure."""
+    train: bool = True
+    """Whether an answer may train where neither the request nor its key says."""
+    retention_days: int = Field(0, ge=0, le=36_500)
+    """Days after which an answer may no longer train, where neither the request nor its key says; 0: no end."""
+    models: int = Field(3, gt=0, le=100)
+    """Generations that are held in memory at once by the model in this process."""
+    max_body: int = Field(1_000_000, ge=1_000, le=1_000_000_000)
+    """Bytes of a request."""
+    requests_per_minute: int = Field(6000, gt=0, le=10_000_000)
+    """Of one key, or of all who ask without one."""
+    waiting: int = Field(256, gt=0, le=1_000_000)
+    """Answers that may be under way at once; a further request is asked to come back later."""
+    margin: float = Field(0.05, ge=0, le=1)
+    """The gate: a new generation is promoted only if its held-out coverage is, with 95% confidence, not lower by more
+    than this than that of the promoted one."""
+    max_drift: float = Field(1.0, gt=0, le=1e6)
+    """The gate: nats per token by which the new generation may be away from generation 0."""
+    max_warnings: int = Field(0, ge=0, le=1000)
+    """The gate: warnings of the audit that are accepted."""
+    advance_at: int = Field(0, ge=0, le=1_000_000_000)
+    """New published answers at which the gateway makes the next generation by itself; 0: never."""
+
+
 MOST_ANSWERS = 10_000_000
 """Of one generation."""
 
@@ -306,6 +335,8 @@ class RunConfig(Section):
     curation: CurationConfig = CurationConfig()
     training: TrainingConfig
     tracking: TrackingConfig = TrackingConfig()
+    deployment: DeploymentConfig | None = None
+    """There for a live deployment only."""
 
     @model_validator(mode="after")
     def _a_generation_can_be_answered(self) -> Self:

@@ -45,7 +45,12 @@ class Status(StrEnum):
     ERROR = "error"
     """The validator failed, or a server had no usable answer, which is not the model's fault: never trained on and
     never counted as solved."""
+    UNJUDGED = "unjudged"
+    """There is no validator for the task: only people can say what the answer is worth."""
 
+
+JUDGED = tuple(status for status in Status if status is not Status.UNJUDGED)
+"""What a validator may say."""
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 """Plain data, as the json module reads and writes it."""
@@ -140,6 +145,11 @@ class Verdict:
     def truncated(cls, *, validator: str = "") -> "Verdict":
         reason = "the answer ran into the token limit before it ended"
         return cls(Status.TRUNCATED, reason, validator=validator)
+
+    @classmethod
+    def unjudged(cls) -> "Verdict":
+        """Nothing judges answers to this task but people."""
+        return cls(Status.UNJUDGED, "no validator judges answers to this task")
 
     @classmethod
     def error(cls, reason: str, *, validator: str = "") -> "Verdict":
@@ -250,16 +260,6 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class WeightedTrace:
-    """A trace that curation has kept so far, with its weight in the loss."""
-
-    trace: Trace
-    weight: float = 1.0
-    rank: tuple[float, ...] = ()
-    """Place in the task set's order of the valid answers to one task: the smaller, the better."""
-
-
-@dataclass(frozen=True, slots=True)
 class Feedback:
     """What a person or a program says of a trace, next to the validator's verdict. Append-only; the latest one of each
     user counts."""
@@ -276,6 +276,20 @@ class Feedback:
     """When, in ISO 8601 and UTC."""
     consent: str
     """What the user allows to be done with it, such as "train"."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedTrace:
+    """A trace that curation has kept so far, with its weight in the loss."""
+
+    trace: Trace
+    weight: float = 1.0
+    rank: tuple[float, ...] = ()
+    """Place in the task set's order of the valid answers to one task: the smaller, the better."""
+    feedback: tuple[Feedback, ...] = ()
+    """The latest judgement of each user who agrees that it trains."""
+    asker: str = ""
+    """The user who asked for it; empty: nobody is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,20 @@ def parser() -> argparse.ArgumentParser:
     view.add_argument("--port", type=_whole(0, 65_535), default=8765, metavar="P", help="(default: 8765; 0: any)")
     _add_runs_dir(view)
 
+    serve = command(
+        "serve", "serve a deployment: people and programs ask, judge, and so decide what the next model learns"
+    )
+    serve.add_argument("config", metavar="CONFIG", help="a TOML file, or the name of a packaged configuration")
+    serve.add_argument("--name", help="the deployment's name, and its model's (default: the configuration's)")
+    serve.add_argument(
+        "--host", default="127.0.0.1", metavar="H", help="where to serve (default: to this machine only)"
+    )
+    serve.add_argument("--port", type=_whole(0, 65_535), default=8765, metavar="P", help="(default: 8765; 0: any)")
+    serve.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as training.epochs=3"
+    )
+    _add_runs_dir(serve)
+
     traces = command("traces", "print a run's traces")
     _add_run(traces)
     traces.add_argument("--generation", type=GENERATION, metavar="G", help="only this generation")

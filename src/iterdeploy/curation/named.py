@@ -12,7 +12,7 @@ from typing import Any
 
 from iterdeploy import registry
 from iterdeploy.config import ConfigError, UserError
-from iterdeploy.curation import policies
+from iterdeploy.curation import people, policies
 from iterdeploy.curation.features import FEATURES, Feature
 from iterdeploy.curation.policies import CurationPolicy
 from iterdeploy.types import Trace, WeightedTrace
@@ -27,6 +27,7 @@ POLICIES: Mapping[str, CurationPolicy] = {
     "valid": CurationPolicy("valid", policies.valid, valid_only=True),
     "all": CurationPolicy("all", policies.everything),
     "best_per_task": CurationPolicy("best_per_task", partial(policies.at_most, 1), BREVITY, per_task=1),
+    "published": CurationPolicy("published", people.published),
     "newest_generation": CurationPolicy("newest_generation", policies.newest_generation, generations=1),
 }
 
@@ -55,11 +56,28 @@ def _prefer(name: str, feature: str, strength: str) -> CurationPolicy:
     )
 
 
+def _min_curators(name: str, count: str) -> CurationPolicy:
+    return CurationPolicy(name, partial(people.min_curators, int(_number(str(int(count)), 1, 1_000_000))))
+
+
+def _at_most_per_user(name: str, share: str) -> CurationPolicy:
+    return CurationPolicy(name, partial(people.at_most_per_user, _number(share, 0, 1)))
+
+
+def _trusted(name: str, *users: str) -> CurationPolicy:
+    if not all(users):
+        raise ValueError
+    return CurationPolicy(name, partial(people.trusted, frozenset(users)))
+
+
 MAKERS: Mapping[str, Callable[..., CurationPolicy]] = {
     "at_most": _at_most,
     "sample": _sample,
     "noisy": _noisy,
     "prefer": _prefer,
+    "min_curators": _min_curators,
+    "at_most_per_user": _at_most_per_user,
+    "trusted": _trusted,
 }
 """Name -> function from the whole name and the arguments, as text, to the policy; TypeError or ValueError if they do
 not fit."""
@@ -67,6 +85,7 @@ not fit."""
 FORMS = (
     "at_most(k) with k = 1, 2, ...",
     "sample(fraction) and noisy(rate) with a number from 0 to 1",
+    "min_curators(k), at_most_per_user(share) and trusted(user, ...) for what people publish",
     f"prefer(feature, strength) with a feature of {', '.join(FEATURES)}, or your own",
 )
 

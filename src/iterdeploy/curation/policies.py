@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from iterdeploy.curation.features import Feature
-from iterdeploy.types import Status, Trace, Verdict, WeightedTrace, content_hash
+from iterdeploy.types import NOTHING, Feedback, Status, Trace, Verdict, WeightedTrace, content_hash
 
 Keep = Callable[[Sequence[WeightedTrace]], Sequence[WeightedTrace]]
 
@@ -104,11 +104,21 @@ def preference(weighted: WeightedTrace) -> tuple[float, ...]:
     return (not trace.valid, *weighted.rank, trace.generation, trace.sample_index)
 
 
-def weigh(traces: Iterable[Trace], order: Callable[[Verdict], tuple[float, ...]]) -> list[WeightedTrace]:
+def weigh(
+    traces: Iterable[Trace],
+    order: Callable[[Verdict], tuple[float, ...]],
+    feedback: Mapping[str, tuple[Feedback, ...]] = NOTHING,
+    askers: Mapping[str, str] = NOTHING,
+) -> list[WeightedTrace]:
     """The traces, all of weight 1, with their rank: the task set's `order` of valid answers, then the fewest reasoning
-    tokens."""
+    tokens. `feedback` and `askers`: trace id -> what users say of it, and who asked for it."""
     return [
-        WeightedTrace(trace, rank=(*(order(trace.verdict) if trace.valid else ()), trace.totals.reasoning_tokens))
+        WeightedTrace(
+            trace,
+            rank=(*(order(trace.verdict) if trace.valid else ()), trace.totals.reasoning_tokens),
+            feedback=feedback.get(trace.id, ()),
+            asker=askers.get(trace.id, ""),
+        )
         for trace in traces
     ]
 

@@ -13,7 +13,7 @@ from statistics import NormalDist, fmean
 from typing import Any
 
 from iterdeploy.metrics.records import Coverage, Interval, Metrics
-from iterdeploy.types import Split, Status, Trace
+from iterdeploy.types import JUDGED, Split, Status, Trace
 
 
 def coverage_of_splits(traces: Iterable[Trace]) -> Metrics:
@@ -31,12 +31,14 @@ def coverage_of_splits(traces: Iterable[Trace]) -> Metrics:
 
 
 def count_verdicts(traces: Iterable[Trace]) -> dict[str, int]:
-    """Status -> traces, every status named."""
+    """Status -> traces, every verdict of a validator named."""
     counts = Counter(trace.verdict.status for trace in traces)
-    return {status.value: counts[status] for status in Status}
+    return {status.value: counts[status] for status in JUDGED}
 
 
-def _coverage(traces: Sequence[Trace]) -> Coverage | None:
+def _coverage(answers: Sequence[Trace]) -> Coverage | None:
+    """Of those answers that have a validator; None if none has."""
+    traces = [trace for trace in answers if trace.verdict.status is not Status.UNJUDGED]
     if not traces:
         return None
     outcomes: dict[str, list[bool]] = defaultdict(list)

@@ -5,7 +5,7 @@ are kept as they were sampled, and text is only ever made from ids, never the ot
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,14 +47,29 @@ def load_tokenizer(folder: Path, config: ModelConfig) -> "PreTrainedTokenizerBas
 
 def prompt_ids(tokenizer: "PreTrainedTokenizerBase", prompt: str, config: ModelConfig) -> list[int]:
     """The ids that the model is asked with: the prompt as it stands, or as the user's turn of the chat template."""
-    if config.chat == "never" or not tokenizer.chat_template:
-        ids: list[int] = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-        return ids
+    if not renders(tokenizer, config):
+        return text_ids(tokenizer, prompt)
+    return conversation_ids(tokenizer, [{"role": "user", "content": prompt}], config)
+
+
+def renders(tokenizer: "PreTrainedTokenizerBase", config: ModelConfig) -> bool:
+    """Whether prompts go through the model's chat template."""
+    return config.chat != "never" and bool(tokenizer.chat_template)
+
+
+def conversation_ids(
+    tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Mapping[str, str]], config: ModelConfig
+) -> list[int]:
+    """The ids of a conversation whose next turn is the model's, by its chat template."""
     options: dict[str, Any] = {} if config.thinking == "default" else {"enable_thinking": config.thinking == "on"}
     rendered = tokenizer.apply_chat_template(
-        [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True, **options
+        [dict(message) for message in messages], tokenize=False, add_generation_prompt=True, **options
     )
-    ids = tokenizer(rendered, add_special_tokens=False)["input_ids"]
+    return text_ids(tokenizer, rendered)
+
+
+def text_ids(tokenizer: "PreTrainedTokenizerBase", text: Any) -> list[int]:
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     return ids
 
 
@@ -84,7 +99,7 @@ def completion(
 ) -> Completion:
     """What was sampled, with what can be read in it. `tokens` hold the end mark where one was sampled."""
     return Completion(
-        text=_text(tokenizer, tokens[:-1] if finish_reason == "stop" else tokens),
+        text=readable(tokenizer, tokens[:-1] if finish_reason == "stop" else tokens),
         prompt_token_ids=tuple(prompt),
         token_ids=tuple(tokens),
         logprobs=None if logprobs is None else tuple(logprobs),
@@ -108,7 +123,7 @@ def reasoning_tokens(tokenizer: "PreTrainedTokenizerBase", tokens: Sequence[int]
     return high
 
 
-def _text(tokenizer: "PreTrainedTokenizerBase", tokens: Sequence[int]) -> str:
+def readable(tokenizer: "PreTrainedTokenizerBase", tokens: Sequence[int]) -> str:
     """The tokens as text, without the marks of turns and the like that a chat model may write in its answer."""
     marks = set(tokenizer.all_special_ids)
     if marks.intersection(tokens):

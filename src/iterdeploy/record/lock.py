@@ -13,9 +13,9 @@ PAUSE = 0.02
 """Seconds between tries: `status` holds a run's lock for an instant when it looks whether another process does."""
 
 
-def take(folder: Path) -> int:
+def take(folder: Path, name: str = "lock") -> int:
     """The locked file. The kernel unlocks it when this process ends, however it ends."""
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    lock = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     for patience in range(TRIES, -1, -1):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

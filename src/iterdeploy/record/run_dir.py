@@ -240,7 +240,7 @@ def _check_configuration(path: Path, config: RunConfig) -> None:
                 f"{saved}: this file is missing, but the folder has {', '.join(left)}: with another configuration than "
                 "theirs a run would go wrong; put the file back, or choose another --name"
             )
-        text = seal_text(tomli_w.dumps(config.model_dump(mode="json")))
+        text = seal_text(tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
         write_mark(path, config, text)
         write_text(saved, text)
         return

@@ -288,9 +288,16 @@ class TraceStore:
         """For the other modules of this room, which count in SQL."""
         return iter(self._sql.execute(query, values))
 
-    def _transaction(self) -> "_Transaction":
+    def execute(self, statement: str, values: Sequence[object] = ()) -> None:
+        """For the other modules of this room that write, inside `together`."""
+        self._sql.execute(statement, values)
+
+    def together(self) -> "_Transaction":
+        """A context in which everything that is written is there whole or not at all; others may stand inside it."""
         self._check_place()
         return _Transaction(self._sql)
+
+    _transaction = together
 
     def _check_place(self) -> None:
         """StoreError if the file is no longer where it was: what is written would be lost, or seem another run's."""
@@ -302,16 +309,19 @@ class TraceStore:
 
 
 class _Transaction:
-    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK when the body raises."""
+    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK when the body raises; within another one a savepoint."""
 
     def __init__(self, sql: sqlite3.Connection) -> None:
         self._sql = sql
+        self._inner = sql.in_transaction
 
     def __enter__(self) -> None:
-        self._sql.execute("BEGIN IMMEDIATE")
+        self._sql.execute("SAVEPOINT inner" if self._inner else "BEGIN IMMEDIATE")
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if error is None:
-            self._sql.execute("COMMIT")
+            self._sql.execute("RELEASE inner" if self._inner else "COMMIT")
         elif self._sql.in_transaction:  # on a full disk SQLite has already rolled back
-            self._sql.execute("ROLLBACK")
+            self._sql.execute("ROLLBACK TO inner" if self._inner else "ROLLBACK")
+            if self._inner:
+                self._sql.execute("RELEASE inner")

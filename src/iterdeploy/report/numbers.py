@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from iterdeploy.report.drawing import tables
 from iterdeploy.report.drawing.tables import NOTHING, Group, Metrics, Table
 from iterdeploy.report.figures import diversity as diversity_figures
-from iterdeploy.types import Status
+from iterdeploy.types import JUDGED
 
 ACTIVITIES = {
     "sampling": "sampling",
@@ -27,7 +27,7 @@ def everything(
         Group(_split_rows(metrics, split), title)
         for split, title in (("held_out", "Held-out tasks"), ("deployed", "Deployed tasks"))
     ]
-    counts = [[status.value, *(tables.number(one["verdicts"][status]) for one in metrics)] for status in Status]
+    counts = [[status.value, *(tables.number(one["verdicts"][status]) for one in metrics)] for status in JUDGED]
     trained = [
         ["traces in the pool", *(tables.number(len(pools[g]["weights"])) if g in pools else NOTHING for g in numbers)],
         *([name, *(_loss(cell, trainings.get(g)) for g in numbers)] for name, cell in _LOSS_ROWS),

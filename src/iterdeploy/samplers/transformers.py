@@ -9,7 +9,7 @@ B: sequences still running. T: tokens so far. V: vocabulary.
 """
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -34,9 +34,16 @@ class Row:
     """One sequence while it is being sampled."""
 
     prompt: list[int]
+    limit: int
+    """Tokens that it may have."""
+    temperature: float
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     ended: bool = False
+
+    @property
+    def going(self) -> bool:
+        return not self.ended and len(self.tokens) < self.limit
 
 
 class TransformersSampler:
@@ -72,14 +79,10 @@ class TransformersSampler:
         """One completion for each prompt, given as token ids."""
         import torch
 
-        here = self._here
-        rows = [Row(prompt) for prompt in prompts]
-        with torch.inference_mode():
-            self._decode(here, rows, torch.Generator(here.device).manual_seed(seed))
-        return [
-            completion(here.tokenizer, row.prompt, row.tokens, row.logprobs, "stop" if row.ended else "length")
-            for row in rows
-        ]
+        here, sampling = self._here, self._config.sampling
+        rows = [Row(prompt, sampling.max_new_tokens, sampling.temperature) for prompt in prompts]
+        decode(here, rows, torch.Generator(here.device).manual_seed(seed))
+        return [said(here, row) for row in rows]
 
     def answers(self, asked: Sequence[Asked]) -> Iterator[Answered]:
         for index, batch in enumerate(asked):
@@ -96,45 +99,56 @@ class TransformersSampler:
         assert self._loaded is not None, "a sampler is used inside `with`"
         return self._loaded
 
-    def _decode(self, here: Loaded, rows: list[Row], random: "torch.Generator") -> None:
-        """Samples every row to its end or to the token limit."""
-        import torch
 
-        model: Any = here.model
-        cache = with_room(model.config)
-        kept = {keyword(model): cache, "use_cache": True}
-        ids, attention = _left_padded(rows, here)  # (B, T)
-        positions = (attention.cumsum(1) - 1).clamp(min=0)
-        running = rows
-        for _ in range(self._config.sampling.max_new_tokens):
-            logits = (
-                model(
-                    input_ids=ids,
-                    attention_mask=attention,
-                    position_ids=positions,
-                    logits_to_keep=1,
-                    **kept,
-                )
-                .logits[:, -1]
-                .float()
-            )  # (B, V)
-            chosen = torch.multinomial((logits / self._config.sampling.temperature).softmax(-1), 1, generator=random)
-            logprobs = logits.log_softmax(-1).gather(1, chosen)
-            for row, token, logprob in zip(running, chosen[:, 0].tolist(), logprobs[:, 0].tolist(), strict=True):
-                if not row.ended:
-                    row.tokens.append(token)
-                    row.logprobs.append(logprob)
-                    row.ended = token in here.end_ids
-            going = [i for i, row in enumerate(running) if not row.ended]
-            if not going:
-                return
-            ids, positions = chosen, positions[:, -1:] + 1
-            attention = torch.cat([attention, attention.new_ones(len(running), 1)], dim=1)
-            if len(going) < COMPACT_BELOW * len(running):
-                keep = torch.tensor(going, device=here.device)
-                running = [running[i] for i in going]
-                cache.batch_select_indices(keep)
-                ids, positions, attention = ids[keep], positions[keep], attention[keep]
+def said(here: Loaded, row: Row) -> Completion:
+    """What a sequence that was sampled to its end says."""
+    return completion(here.tokenizer, row.prompt, row.tokens, row.logprobs, "stop" if row.ended else "length")
+
+
+def decode(
+    here: Loaded, rows: list[Row], random: "torch.Generator", watch: Callable[[list[Row]], None] = lambda _: None
+) -> None:
+    """Samples every row to its end or to its limit. `watch` sees the rows of the batch after each token."""
+    import torch
+
+    with torch.inference_mode():
+        _decode(here, rows, random, watch)
+
+
+def _decode(here: Loaded, rows: list[Row], random: "torch.Generator", watch: Callable[[list[Row]], None]) -> None:
+    import torch
+
+    model: Any = here.model
+    cache = with_room(model.config)
+    kept = {keyword(model): cache, "use_cache": True}
+    ids, attention = _left_padded(rows, here)  # (B, T)
+    positions = (attention.cumsum(1) - 1).clamp(min=0)
+    temperatures = torch.tensor([[row.temperature] for row in rows], device=here.device)  # (B, 1)
+    running = rows
+    while True:
+        logits = (
+            model(input_ids=ids, attention_mask=attention, position_ids=positions, logits_to_keep=1, **kept)
+            .logits[:, -1]
+            .float()
+        )  # (B, V)
+        chosen = torch.multinomial((logits / temperatures).softmax(-1), 1, generator=random)
+        logprobs = logits.log_softmax(-1).gather(1, chosen)
+        for row, token, logprob in zip(running, chosen[:, 0].tolist(), logprobs[:, 0].tolist(), strict=True):
+            if row.going:
+                row.tokens.append(token)
+                row.logprobs.append(logprob)
+                row.ended = token in here.end_ids
+        watch(running)
+        going = [i for i, row in enumerate(running) if row.going]
+        if not going:
+            return
+        ids, positions = chosen, positions[:, -1:] + 1
+        attention = torch.cat([attention, attention.new_ones(len(running), 1)], dim=1)
+        if len(going) < COMPACT_BELOW * len(running):
+            keep = torch.tensor(going, device=here.device)
+            running = [running[i] for i in going]
+            cache.batch_select_indices(keep)
+            ids, positions, attention, temperatures = ids[keep], positions[keep], attention[keep], temperatures[keep]
 
 
 def _left_padded(rows: Sequence[Row], here: Loaded) -> "tuple[torch.Tensor, torch.Tensor]":

@@ -11,7 +11,7 @@ from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Metrics, Ta
 from iterdeploy.report.drawing.trend import HUNDREDTHS, SHARE, TENTHS, THOUSANDTHS, WHOLE, Series, trend
 from iterdeploy.report.facts import contents
 from iterdeploy.report.figures.verdicts import COLOURS
-from iterdeploy.types import Status
+from iterdeploy.types import JUDGED
 
 Read = Callable[[Metrics], float | None]
 
@@ -182,16 +182,16 @@ def verdicts(comparison: Comparison) -> Figure:
     """The shares of the last generation's verdicts, all seeds of an arm together."""
     counts = {
         arm.title: {status: sum(run.metrics[arm.last]["verdicts"][status] for run in arm.runs)
-                    for status in Status}
+                    for status in JUDGED}
         for arm in comparison.arms
     }  # fmt: skip
-    occurring = [status for status in Status if any(found[status] for found in counts.values())]
+    occurring = [status for status in JUDGED if any(found[status] for found in counts.values())]
     bars = [
         Bar(title, [Part(status, found[status] / sum(found.values()), COLOURS[status]) for status in occurring])
         for title, found in counts.items()
     ]
     rows = [
-        [title, *(tables.counted(found[status], sum(found.values())) for status in Status)]
+        [title, *(tables.counted(found[status], sum(found.values())) for status in JUDGED)]
         for title, found in counts.items()
     ]
     return figure.bars(
@@ -201,5 +201,5 @@ def verdicts(comparison: Comparison) -> Figure:
         "Stacked bars: the shares of the last generation's verdicts, one bar per run.",
         bars,
         "{:.0%}".format,
-        Table(["", *Status], [Group(rows)]),
+        Table(["", *JUDGED], [Group(rows)]),
     )

@@ -8,7 +8,7 @@ from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.painting import Bar, Colour, Part
 from iterdeploy.report.drawing.tables import Cell, Group, Link, Table, traces_where
 from iterdeploy.report.facts.contents import Contents
-from iterdeploy.types import Status
+from iterdeploy.types import JUDGED, Status
 
 COLOURS = {
     Status.VALID: Colour("green"),
@@ -24,15 +24,15 @@ KINDS = 10
 
 def verdicts(contents: Contents) -> Figure:
     metrics = contents.metrics
-    occurring = [status for status in Status if any(one["verdicts"][status] for one in metrics)]
+    occurring = [status for status in JUDGED if any(one["verdicts"][status] for one in metrics)]
     bars, rows = [], []
     for one in metrics:
         generation, found = one["generation"], one["verdicts"]
         total = max(1, sum(found.values()))
-        targets = {status: traces_where(generation=generation, verdict=status) for status in Status}
+        targets = {status: traces_where(generation=generation, verdict=status) for status in JUDGED}
         parts = [Part(status, found[status] / total, COLOURS[status], targets[status]) for status in occurring]
         bars.append(Bar(f"gen {generation}", parts))
-        cells: list[Cell] = [Link(tables.counted(found[status], total), targets[status]) for status in Status]
+        cells: list[Cell] = [Link(tables.counted(found[status], total), targets[status]) for status in JUDGED]
         rows.append([str(generation), *cells])
     return figure.bars(
         "verdicts",
@@ -41,7 +41,7 @@ def verdicts(contents: Contents) -> Figure:
         "Stacked bars: the shares of the verdicts, one bar per generation.",
         bars,
         "{:.0%}".format,
-        Table(["generation", *Status], [Group(rows)]),
+        Table(["generation", *JUDGED], [Group(rows)]),
     )
 
 
@@ -57,7 +57,7 @@ def reasons(contents: Contents) -> Table | None:
     answers = {one["generation"]: sum(one["verdicts"].values()) for one in contents.metrics}
     common = [one for one, _ in total.most_common(KINDS)]
     groups = []
-    for status in Status:
+    for status in JUDGED:
         rows: list[list[Cell]] = [
             [kind.reason, *(_cell(failures.get(g, {}).get(kind, 0), answers[g], g, status) for g in generations)]
             for kind in common

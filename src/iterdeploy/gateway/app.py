@@ -1,0 +1,169 @@
+"""The routes: each reads a request, asks the rest of the room, and writes what came of it."""
+
+import asyncio
+import json
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from iterdeploy.config import UserError
+from iterdeploy.gateway.answering import Answer, Answering, unavailable
+from iterdeploy.gateway.anthropic import Anthropic
+from iterdeploy.gateway.callers import Rates, caller, identify
+from iterdeploy.gateway.deployed import Deployed
+from iterdeploy.gateway.engine import Engine
+from iterdeploy.gateway.feedback import FeedbackBody, give
+from iterdeploy.gateway.openai import OpenAi
+from iterdeploy.gateway.question import Form, Question, read
+from iterdeploy.gateway.question import event as event_of
+from iterdeploy.gateway.refusal import Refusal
+from iterdeploy.gateway.requests import body_of, check_source, retry_of, session_of
+from iterdeploy.gateway.writer import Writer
+
+LOG = logging.getLogger(__name__)
+Handler = Callable[[Request], Awaitable[Response]]
+CHAT, TEXT, MESSAGES = OpenAi(chat=True), OpenAi(chat=False), Anthropic()
+
+
+class Gateway:
+    """The application. `names`: by which it may be called; None: any, and then keys are needed."""
+
+    def __init__(
+        self, deployed: Deployed, engine: Engine, answering: Answering, writer: Writer, names: frozenset[str] | None
+    ) -> None:
+        self._deployed = deployed
+        self._engine = engine
+        self._answering = answering
+        self._writer = writer
+        self._names = names
+        self._rates = Rates(deployed.terms.requests_per_minute)
+
+    def app(self) -> Starlette:
+        @asynccontextmanager
+        async def life(_: Starlette) -> AsyncIterator[None]:
+            await self._engine.start()
+            yield
+            await self._answering.stop()
+            await self._engine.stop()
+
+        asked: list[tuple[str, Form]] = [
+            ("/v1/chat/completions", CHAT),
+            ("/v1/completions", TEXT),
+            ("/v1/messages", MESSAGES),
+        ]
+        routes = [
+            Route(prefix + path, self._guarded(form, self._asking(form)), methods=["POST"])
+            for path, form in asked
+            for prefix in ("", "/s/{session}")
+        ]
+        routes.append(Route("/v1/feedback", self._guarded(CHAT, self._feedback), methods=["POST"]))
+        models = self._guarded(CHAT, self._models)
+        routes += [Route(prefix + "/v1/models", models) for prefix in ("", "/s/{session}")]
+        handlers = {HTTPException: self._other}
+        return Starlette(routes=routes, lifespan=life, exception_handlers=handlers)
+
+    def _guarded(self, form: Form, handler: Handler) -> Handler:
+        """The handler, in which what is refused, and what fails, becomes an answer in the client's own form."""
+
+        async def guarded(request: Request) -> Response:
+            try:
+                check_source(request, self._names)
+                return await handler(request)
+            except Exception as error:
+                refusal = _refusal(error)
+                return JSONResponse(form.error(refusal), refusal.status, refusal.headers)
+
+        return guarded
+
+    def _asking(self, form: Form) -> Handler:
+        async def ask(request: Request) -> Response:
+            key = identify(request.headers, self._deployed.standing(), "ask", self._names is None)
+            self._rates.take(key.name)
+            question = form.question(await body_of(request, self._deployed.terms.max_body))
+            who = caller(key, request.headers, question.user, self._deployed.terms)
+            answer = await self._answering.begin(question, who, session_of(request), retry_of(request, key.name))
+            headers = {
+                "X-Iterdeploy-Trace": answer.head.trace_id,
+                "X-Iterdeploy-Generation": str(answer.generation),
+                "X-Iterdeploy-Policy": answer.policy_id,
+            }
+            if question.stream:
+                events = self._stream(form, answer, question, request)
+                return StreamingResponse(events, headers=headers, media_type="text/event-stream")
+            return await self._whole(form, answer, request, headers)
+
+        return ask
+
+    async def _whole(self, form: Form, answer: Answer, request: Request, headers: dict[str, str]) -> Response:
+        said = await asyncio.shield(answer.work)
+        response = JSONResponse(form.whole(answer.head, said), headers=headers)
+        if not await request.is_disconnected():
+            response.background = BackgroundTask(self._answering.delivered, answer)
+        return response
+
+    async def _stream(self, form: Form, answer: Answer, question: Question, request: Request) -> AsyncIterator[str]:
+        try:
+            for event in form.begin(answer.head, answer.prompt_tokens):
+                yield event
+            sent = ""
+            async for piece in answer.pieces():
+                yield form.piece(answer.head, piece)
+                sent += piece
+            said = await asyncio.shield(answer.work)
+            if rest := said.text.removeprefix(sent):
+                yield form.piece(answer.head, rest)
+            gone = await request.is_disconnected()
+            for event in form.end(answer.head, said, question.usage):
+                yield event
+            if not gone:
+                self._answering.delivered(answer)
+        except Exception as error:
+            yield event_of(json.dumps(form.error(_refusal(error))))
+        finally:
+            if not answer.work.done():
+                self._answering.abandon(answer)
+
+    async def _feedback(self, request: Request) -> Response:
+        key = identify(request.headers, self._deployed.standing(), "judge", self._names is None)
+        self._rates.take(key.name)
+        said = read(FeedbackBody, await body_of(request, self._deployed.terms.max_body))
+        who = caller(key, request.headers, said.user, self._deployed.terms)
+        retry = retry_of(request, key.name)
+        judged = await self._writer.do(lambda traffic: give(traffic, said, who, retry))
+        found = [
+            {"id": one.id, "trace": one.trace, "validator": {"status": one.status, "reason": one.reason}}
+            for one in judged
+        ]
+        return JSONResponse({"id": judged[0].id, "feedback": found}, 201)
+
+    async def _models(self, request: Request) -> Response:
+        identify(request.headers, self._deployed.standing(), "ask", self._names is None)
+        name = self._deployed.name
+        names = [name, *(f"{name}@g{generation}" for generation in self._deployed.generations())]
+        models = [{"id": model, "object": "model", "created": 0, "owned_by": "iterdeploy"} for model in names]
+        return JSONResponse({"object": "list", "data": models})
+
+    async def _other(self, request: Request, error: Exception) -> Response:
+        """What the routes themselves refuse."""
+        assert isinstance(error, HTTPException)
+        refusal = Refusal(error.status_code, "not_found" if error.status_code == 404 else "refused", error.detail)
+        return JSONResponse(CHAT.error(refusal), error.status_code, error.headers)
+
+
+def _refusal(error: Exception) -> Refusal:
+    """What a failure is to a client. What it was stands in the log."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, sqlite3.Error | OSError | UserError):
+        LOG.error("a request failed: %s", error)
+        return unavailable(error)
+    LOG.error("a request failed", exc_info=error)
+    return Refusal(500, "internal_error", "this request failed; the server's log says why")

@@ -1,0 +1,98 @@
+"""Puts a deployment together and serves it."""
+
+import os
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+
+from iterdeploy.config import ConfigError, RunConfig, UserError
+from iterdeploy.gateway.answering import Answering
+from iterdeploy.gateway.deployed import Deployed, check
+from iterdeploy.gateway.embedded import Embedded
+from iterdeploy.gateway.engine import Engine
+from iterdeploy.gateway.requests import LOOPBACK
+from iterdeploy.gateway.writer import Writer
+from iterdeploy.models.loading import tokenizer_digest
+from iterdeploy.record import lock
+from iterdeploy.record.run_dir import RunDir, RunDirError
+from iterdeploy.record.traffic import Traffic
+from iterdeploy.steps.components import Components, assemble
+
+GATEWAY = "gateway.lock"
+"""One gateway at a time serves a deployment."""
+
+
+def open_folder(path: Path, config: RunConfig, command: list[str]) -> Components:
+    """The deployment's folder, made if it is not there, with the tables of a deployment."""
+    check(config)
+    components = assemble(config)
+    if (path / "config.toml").is_file():
+        run_dir = RunDir.read(path)
+        differences = run_dir.config.differences(config)
+        run_dir.close()
+        if differences:
+            raise RunDirError(
+                f"{path}: this deployment was started with another configuration ({'; '.join(differences)}); serve it "
+                "as it was, or choose another --name"
+            )
+    else:
+        RunDir.open(path, config, command, None, tokenizer_digest(Path(components.base.base_model))).close()
+    return components
+
+
+def serve(path: Path, config: RunConfig, host: str, port: int, command: list[str]) -> None:
+    """Serves until it is interrupted. What is under way is answered first."""
+    import uvicorn
+
+    components = open_folder(path, config, command)
+    with ExitStack() as stack:
+        stack.callback(os.close, lock.take(path, GATEWAY))
+        deployed = Deployed(path, components)
+        stack.callback(deployed.store.close)
+        Traffic(deployed.store).prepare()
+        if host not in LOOPBACK and not deployed.standing().keys:
+            raise ConfigError(
+                f"--host {host}: others can reach this address, so a deployment there needs keys: make one with "
+                f"`iterdeploy keys {path.name} add NAME`"
+            )
+        listening = _listen(host, port)
+        stack.callback(listening.close)
+        port = int(listening.getsockname()[1])
+        writer = Writer(path / "traces.sqlite")
+        stack.callback(writer.close)
+        judges = stack.enter_context(components.tasks.judges())
+        engine = engine_of(config)
+        answering = Answering(deployed, engine, writer, judges)
+        names = frozenset(_with_port(name, port) for name in LOOPBACK) if host in LOOPBACK else None
+
+        from iterdeploy.gateway.app import Gateway
+
+        app = Gateway(deployed, engine, answering, writer, names).app()
+        print(f"http://{_with_port(host, port)}/  (Ctrl-C ends)", flush=True)
+        options = {"log_level": "warning", "access_log": False, "server_header": False, "timeout_keep_alive": 30}
+        uvicorn.Server(uvicorn.Config(app, **options)).run(sockets=[listening])  # type: ignore[arg-type]
+
+
+def engine_of(config: RunConfig) -> Engine:
+    """The model that answers. ConfigError if the configured sampler cannot be served."""
+    assert config.deployment is not None
+    if config.sampling.sampler == "transformers":
+        return Embedded(config, config.deployment.models)
+    raise ConfigError(f"sampling.sampler = {config.sampling.sampler!r} cannot answer live")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        place = _with_port(host, port)
+        raise UserError(f"--host, --port: {place} cannot be served: {error.strerror}; choose another --port") from None
+    return listening
+
+
+def _with_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
