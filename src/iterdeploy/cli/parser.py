@@ -32,9 +32,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"iterdeploy {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND", dest="name_of_command")
 
-    def command(name: str, summary: str) -> argparse.ArgumentParser:
+    def command(name: str, summary: str, module: str = "") -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        sub.set_defaults(command=_later(name, name))
+        sub.set_defaults(command=_later(module or name, name))
         return sub
 
     run = command("run", "start a run, or continue it if it exists with the same configuration")
@@ -108,6 +108,59 @@ def parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as training.epochs=3"
     )
     _add_runs_dir(serve)
+
+    advance = command("advance", "make a deployment's next generation, which serves if the gate lets it through")
+    _add_run(advance)
+    _add_trust(advance)
+    _add_runs_dir(advance)
+
+    promote = command("promote", "let a generation of a deployment serve, whatever the gate says", "decide")
+    _add_run(promote)
+    promote.add_argument("generation", type=GENERATION, metavar="G")
+    _add_runs_dir(promote)
+
+    rollback = command("rollback", "let an earlier generation of a deployment serve again, at once", "decide")
+    _add_run(rollback)
+    rollback.add_argument("--to", type=GENERATION, metavar="G", help="(default: the one that served before)")
+    _add_runs_dir(rollback)
+
+    canary = command("canary", "let a generation of a deployment answer a share of the requests", "decide")
+    _add_run(canary)
+    canary.add_argument("generation", type=GENERATION, metavar="G")
+    canary.add_argument("share", type=_share, metavar="SHARE", help="such as 5%% or 0.05; 0 ends it")
+    _add_runs_dir(canary)
+
+    keys = command("keys", "say who may ask a deployment, judge its answers, and decide about it").add_subparsers(
+        required=True, metavar="ACTION", dest="action"
+    )
+    for name, summary in (("add", "make a key and show it once"), ("revoke", "end a key"), ("show", "list the keys")):
+        action = keys.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        action.set_defaults(command=_later("keys", name))
+        _add_run(action)
+        if name != "show":
+            action.add_argument("key", metavar="NAME", help="the key's name")
+        if name == "add":
+            _add_terms(action)
+        _add_runs_dir(action)
+
+    forget = command("forget", "delete what a deployment knows of a user, and say what was trained on it")
+    _add_run(forget)
+    forget.add_argument("user", metavar="USER")
+    forget.add_argument("--rebuild", action="store_true", help="remove those generations and make the next without it")
+    _add_trust(forget)
+    _add_runs_dir(forget)
+
+    why = command("why", "say why a trace trained a generation, or did not")
+    _add_run(why)
+    why.add_argument("trace", metavar="TRACE", help="the trace's id")
+    _add_json(why)
+    _add_trust(why)
+    _add_runs_dir(why)
+
+    acts = command("acts", "show what was decided about a deployment, by whom and when")
+    _add_run(acts)
+    _add_json(acts, "one JSON object a line")
+    _add_runs_dir(acts)
 
     traces = command("traces", "print a run's traces")
     _add_run(traces)
@@ -238,12 +291,30 @@ def _margin(text: str) -> float:
     return float(text) / 100
 
 
+def _share(text: str) -> float:
+    """A share, as a number from 0 to 1 or in per cent."""
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"a share such as 5% or 0.05, not {short(text)!r}")
+    return share
+
+
 GENERATION = _whole(0, 10_000)
 SEED = _whole(0, 10**12)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="the run's name")
+
+
+def _add_terms(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scopes", default="ask,judge", metavar="A,B", help="of ask, judge, administer (%(default)s)")
+    parser.add_argument("--user", default="", metavar="USER", help="the only user it stands for")
+    parser.add_argument("--train", choices=["yes", "no"], help="whether its users agree that their answers train")
+    parser.add_argument("--retention", type=_whole(1, 36_500), metavar="DAYS", help="how long they may")
 
 
 def _add_trust(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from iterdeploy.cli.common import checked_name, quiet
-from iterdeploy.config import RunConfig
+from iterdeploy.config import ConfigError, RunConfig
 from iterdeploy.config_file import find_config, load_config
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.wording import say
@@ -48,6 +48,11 @@ def go_on(config: RunConfig, path: Path) -> int:
     from iterdeploy.steps.stops import Stopped
 
     quiet()
+    if config.deployment is not None:
+        raise ConfigError(
+            f"{path.name}: a configuration with a section [deployment] is served (`iterdeploy serve`), and goes on "
+            "with `iterdeploy advance`"
+        )
     components = assemble(config)
     folder = Path(components.base.base_model)
     code = code_files(folder) if config.model.trust_remote_code else None

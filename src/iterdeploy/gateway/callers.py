@@ -1,6 +1,5 @@
 """Who asks: what their key allows, on what terms they ask, and how much they may ask."""
 
-import hashlib
 import re
 import time
 from collections import OrderedDict
@@ -10,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from iterdeploy.config import DeploymentConfig
 from iterdeploy.gateway.refusal import Refusal
-from iterdeploy.record.standing import SCOPES, Key, Standing
+from iterdeploy.record.standing import SCOPES, Key, Standing, digest
 
 ANYBODY = Key("", SCOPES, "", None, None)
 """Who asks a deployment without keys, which only this machine can reach."""
@@ -26,10 +25,6 @@ class Caller:
     train: bool
     keep_until: str
     """Day from which an answer may no longer train; empty: there is none."""
-
-
-def digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def identify(headers: Mapping[str, str], standing: Standing, scope: str, needed: bool) -> Key:

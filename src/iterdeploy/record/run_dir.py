@@ -44,6 +44,7 @@ from iterdeploy.record.files import (
 from iterdeploy.record.provenance import provenance
 from iterdeploy.record.seals import Sealed, check_sums, check_text, digest, seal_text, write_sums
 from iterdeploy.record.store import TraceStore
+from iterdeploy.record.traffic import Traffic
 from iterdeploy.record.trust import write_mark
 
 CALLS, STOPPED = "provenance.json", "stopped.json"
@@ -204,12 +205,14 @@ class RunDir:
 
     def check_store(self) -> None:
         """RunDirError if the store lacks answers that were measured."""
-        stored = self.store.verdict_counts()
+        stored, forgotten = self.store.verdict_counts(), Traffic(self.store).forgotten_counts()
         for metrics in self.metrics():
             generation = metrics["generation"]
-            there = stored.get(generation, {})
+            there, gone = stored.get(generation, {}), forgotten.get(generation, {})
             if lost := [
-                status for status, count in metrics.get("verdicts", {}).items() if there.get(status, 0) < count
+                status
+                for status, count in metrics.get("verdicts", {}).items()
+                if there.get(status, 0) + gone.get(status, 0) < count
             ]:
                 raise damaged(
                     self.store.path,

@@ -2,9 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any
 
 from iterdeploy.record.traffic import Act
+
+
+def digest(key: str) -> str:
+    """As which a key is kept."""
+    return sha256(key.encode()).hexdigest()
+
 
 SCOPES = ("ask", "judge", "administer")
 
@@ -33,6 +40,8 @@ class Standing:
     share: float = 0.0
     candidates: Mapping[int, str] = field(default_factory=dict)
     """Generation that the gate did not let through -> why."""
+    decided: frozenset[int] = frozenset()
+    """Generations of which it was decided whether they serve."""
     withdrawn: frozenset[int] = frozenset()
     """Generations whose weights are gone, since they had learnt from a user who is forgotten."""
     keys: Mapping[str, Key] = field(default_factory=dict)
@@ -56,9 +65,12 @@ def _after(now: Standing, act: str, details: dict[str, Any]) -> Standing:
                 before=now.promoted,
                 canary=None if now.canary == generation or act == "rollback" else now.canary,
                 candidates={g: why for g, why in now.candidates.items() if g != generation},
+                decided=now.decided | {generation},
             )
         case "candidate":
-            return replace(now, candidates={**now.candidates, int(details["generation"]): str(details["reason"])})
+            generation = int(details["generation"])
+            candidates = {**now.candidates, generation: str(details["reason"])}
+            return replace(now, candidates=candidates, decided=now.decided | {generation})
         case "canary":
             share = float(details["share"])
             return replace(now, canary=int(details["generation"]) if share else None, share=share)

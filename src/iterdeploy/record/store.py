@@ -140,9 +140,11 @@ class TraceStore:
             for said in feedback:
                 self._insert("INSERT", "feedback", {**asdict(said), "metrics": json.dumps(dict(said.metrics))})
 
-    def feedback(self, trace_id: str | None = None) -> Iterator[Feedback]:
-        """What was said of a trace, or of all, in the order in which it came in."""
-        where, values = ("", []) if trace_id is None else ("WHERE trace_id = ?", [trace_id])
+    def feedback(self, trace_id: str | None = None, up_to: int | None = None) -> Iterator[Feedback]:
+        """What was said of a trace, or of all, in the order in which it came in; up to a row, or all of it."""
+        wanted = {"trace_id = ?": trace_id, "row <= ?": up_to}
+        clauses = {clause: value for clause, value in wanted.items() if value is not None}
+        where, values = f"WHERE {' AND '.join(clauses)}" if clauses else "", list(clauses.values())
         for row in self._sql.execute(f"SELECT * FROM feedback {where} ORDER BY row", values):
             fields = {name: row[name] for name in row.keys() if name != "row"}  # noqa: SIM118 - a Row iterates values
             yield Feedback(**{**fields, "metrics": json.loads(row["metrics"])})

@@ -7,7 +7,7 @@ only ever added, so what holds now follows from them, and they are the log at th
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -82,6 +82,10 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def today() -> str:
+    return now()[:10]
+
+
 def new_id() -> str:
     """Sixteen hexadecimal digits, drawn by lot."""
     return secrets.token_hex(8)
@@ -152,6 +156,44 @@ class Traffic:
     def last_act(self) -> int:
         """Row of the latest act; 0: there is none."""
         return int(next(self.store.rows("SELECT coalesce(max(row), 0) FROM acts"))[0])
+
+    def last_feedback(self) -> int:
+        """Row of the latest feedback; 0: there is none."""
+        return int(next(self.store.rows("SELECT coalesce(max(row), 0) FROM feedback"))[0])
+
+    def published_since(self, feedback: int) -> int:
+        """Traces that were published after a row of feedback."""
+        query = "SELECT count(DISTINCT trace_id) FROM feedback WHERE row > ? AND judgement = 'publish'"
+        return int(next(self.store.rows(query, [feedback]))[0])
+
+    def forget(self, user: str, traces: Sequence[str]) -> int:
+        """Deletes the traces, their tasks where nobody else asked them, and what the user said. How many judgements."""
+        said = int(next(self.store.rows("SELECT count(*) FROM feedback WHERE user = ?", [user]))[0])
+        for trace_id in traces:
+            self.store.execute(
+                "INSERT INTO forgotten SELECT id, generation, status FROM traces WHERE id = ?", [trace_id]
+            )
+            for table, column in (
+                ("calls", "trace_id"), ("feedback", "trace_id"), ("origins", "trace_id"), ("traces", "id")
+            ):  # fmt: skip
+                self.store.execute(f"DELETE FROM {table} WHERE {column} = ?", [trace_id])
+        self.store.execute("DELETE FROM feedback WHERE user = ?", [user])
+        self.store.execute("DELETE FROM tasks WHERE id NOT IN (SELECT task_id FROM traces)")
+        return said
+
+    def shrink(self) -> None:
+        """Writes the file anew, so that what was deleted is nowhere in it."""
+        self.store.execute("VACUUM")
+        self.store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def forgotten_counts(self) -> dict[int, dict[str, int]]:
+        """Generation -> status -> traces that were there."""
+        out: dict[int, dict[str, int]] = {}
+        if self.there:
+            query = "SELECT generation, status, count(*) FROM forgotten GROUP BY 1, 2"
+            for generation, status, count in self.store.rows(query):
+                out.setdefault(generation, {})[status] = count
+        return out
 
     def forgotten(self, trace_id: str) -> bool:
         return any(self.store.rows("SELECT 1 FROM forgotten WHERE trace_id = ?", [trace_id]))
