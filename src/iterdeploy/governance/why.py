@@ -1,7 +1,7 @@
 """The ledger: why a trace trained a generation or did not, through every policy, with its weight.
 
-Pools that were made are told as they were recorded, and the way through the policies with the judgements that there were
-at that time. The last line says what would come of it now.
+Pools that were made are shown as they were recorded, and the way through the policies with the judgements that there
+were at that time. The last entry says what would come of it now.
 """
 
 from collections.abc import Sequence
