@@ -5,7 +5,7 @@ whose user agrees that they train are looked at.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from iterdeploy.types import Feedback, WeightedTrace, content_hash
 
@@ -35,9 +35,9 @@ def min_curators(count: int, traces: Sequence[WeightedTrace]) -> list[WeightedTr
     return [weighted for weighted in traces if len(publishers(weighted)) >= count]
 
 
-def trusted(users: Collection[str], traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:
+def trusted(users: frozenset[str], traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:
     """Those that one of the users publishes."""
-    return [weighted for weighted in traces if not users.isdisjoint(publishers(weighted))]
+    return [weighted for weighted in traces if users & publishers(weighted)]
 
 
 def at_most_per_user(share: float, traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:

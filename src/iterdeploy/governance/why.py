@@ -62,7 +62,7 @@ def passage(run_dir: RunDir, tasks: TaskSet, trace: Trace, generation: int, feed
         return (f"left out: {reason}",)
     kept: Sequence[WeightedTrace] = admitted(run_dir.store, tasks, generation, feedback)
     kept = [weighted for weighted in kept if weighted.trace.verdict.status is not Status.ERROR]
-    steps = []
+    steps: list[str] = []
     for policy in find_policies(run_dir.config.curation.policies):
         before = len(kept)
         kept = policy(kept)
