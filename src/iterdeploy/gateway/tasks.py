@@ -44,6 +44,6 @@ def judged(task: Task) -> bool:
 def held_out(prompt: str, share: float) -> bool:
     """
     >>> sum(held_out(f"prompt {number}", 0.1) for number in range(1000))
-    93
+    107
     """
     return int(content_hash("held-out traffic", prompt)[:12], 16) < share * 16**12
