@@ -7,7 +7,7 @@ VLLM := .venv-vllm/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-fast check bench bench-validate bench-startup bench-sampling bench-report bench-train bench-sample calibrate \
-        test-vllm test-chat fuzz format venv clean
+        test-vllm test-chat fuzz docs format venv clean
 
 demo: venv          ## the whole loop with the embedded model: five generations on a CPU
 	$(BIN)/iterdeploy run quickstart
@@ -60,6 +60,9 @@ calibrate: venv     ## after the demo: how often the audit's intervals hold the 
 
 fuzz: venv          ## a million mutated domains, problems, plans and answers
 	PYTHONPATH=tests $(BIN)/python -m helpers.fuzz --count 1000000
+
+docs: venv          ## the documentation site, in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: venv
 	$(BIN)/ruff check --fix .
