@@ -8,7 +8,7 @@ that says it, the key, and what would be accepted.
 import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +28,8 @@ LARGEST_INTEGER = 2**63
 
 Checked = TypeVar("Checked", bound=Section)
 Values = dict[str, Any]
+Overrides = Sequence[str] | Mapping[str, object]
+"""Such as "training.epochs=3", or {"training.epochs": 3}."""
 
 
 CODE_KEYS = ("tasks.kind", "sampling.sampler", "training.trainer", "curation.policies")
@@ -57,14 +59,22 @@ def _configs() -> Path:
     return Path(str(files("iterdeploy").joinpath("configs")))
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """The checked configuration of a TOML file with overrides such as "training.epochs=3"."""
-    return load(RunConfig, path, overrides)
+def load_config(source: Path | RunConfig, overrides: Overrides = ()) -> RunConfig:
+    """The checked configuration of a TOML file, or the one given, with some keys changed."""
+    return load(RunConfig, source, overrides)
 
 
-def load(model: type[Checked], path: Path, overrides: Sequence[str] = ()) -> Checked:
+def load(model: type[Checked], source: Path | Checked, overrides: Overrides = ()) -> Checked:
     """The same for a configuration of any kind."""
-    return _check(model, [*_files(path), *map(_override, overrides)])
+    if isinstance(source, Path):
+        layers = _files(source)
+    else:
+        layers = [Layer("the configuration", source.model_dump(mode="json"))]
+    if isinstance(overrides, Mapping):
+        above = [_set(key, value, f"{key} = {value!r}") for key, value in overrides.items()]
+    else:
+        above = list(map(_override, overrides))
+    return _check(model, [*layers, *above])
 
 
 def read_toml(path: Path) -> Values:
@@ -101,10 +111,14 @@ def _override(text: str) -> Layer:
     if not equals or not key.strip():
         raise ConfigError(f"--set {text}: write it as key=value, for example training.epochs=3")
     origin = f"--set {short(text)}"
-    names = key.strip().split(".")
+    return _set(key.strip(), _value(value.strip(), origin), origin)
+
+
+def _set(key: str, value: object, origin: str) -> Layer:
+    names = key.split(".")
     if len(names) > DEEPEST:
         raise ConfigError(f"{origin}: no such key")
-    values: Any = _value(value.strip(), origin)
+    values: Any = value
     for name in reversed(names):
         values = {name: values}
     return Layer(origin, with_places(_sound(values, origin), Path()), depth=len(names) - 1, override=True)

@@ -65,7 +65,7 @@ def test_status_json_has_the_promised_shape(run_cli: Cli, finished: Path) -> Non
 
 
 def test_status_without_json_is_a_table_of_the_same_numbers(run_cli: Cli, finished: Path) -> None:
-    table = run_cli("status", "tiny", "--runs-dir", finished.parent).stdout
+    table = run_cli("status", "tiny", "--wide", "--runs-dir", finished.parent).stdout
     assert table.startswith("tiny: complete\n")
     for generation in range(3):
         metrics = json.loads((finished / f"generation-{generation}" / "metrics.json").read_text())
@@ -78,7 +78,7 @@ def test_status_compares_with_any_generation(run_cli: Cli, finished: Path) -> No
     status = json.loads(run_cli("status", "tiny", "--against", 1, "--json", "--runs-dir", finished.parent).stdout)
     compared = [entry["paired"] and entry["paired"]["against"] for entry in status["generations"]]
     assert compared == [1, None, 1]
-    table = run_cli("status", "tiny", "--against", 1, "--runs-dir", finished.parent).stdout
+    table = run_cli("status", "tiny", "--wide", "--against", 1, "--runs-dir", finished.parent).stdout
     assert "against generation 1" in table and "in generation 1 to" in table.splitlines()[-1]
     assert_refused(
         iterdeploy("status", "tiny", "--against", 7, "--runs-dir", finished.parent),
@@ -118,7 +118,14 @@ def test_traces_json_is_one_object_a_line_and_filters_agree_with_it(run_cli: Cli
         one for one in everything if one["status"] == "invalid" and one["generation"] == 0
     ]
     assert traces(run_cli, runs, "--generation", 99) == []
-    assert len(run_cli("traces", "tiny", "--runs-dir", runs).stdout.splitlines()) == 3 * TINY_ANSWERS
+    task = everything[0]["task_id"]
+    assert traces(run_cli, runs, "--task", task) == [one for one in everything if one["task_id"] == task]
+    assert (
+        traces(run_cli, runs, "--split", "held_out", "--limit", 2)
+        == [one for one in everything if one["split"] == "held_out"][:2]
+    )
+    heads = [line for line in run_cli("traces", "tiny", "--runs-dir", runs).stdout.splitlines() if line[:4] == "gene"]
+    assert len(heads) == 3 * TINY_ANSWERS
 
 
 def test_a_reader_that_goes_away_is_no_error(finished: Path) -> None:

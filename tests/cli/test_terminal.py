@@ -1,6 +1,7 @@
 """What reaches a terminal: the words of others are shown and do nothing, and a run is found by its name or path."""
 
 import ast
+import io
 import json
 import os
 import shutil
@@ -9,11 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import iterdeploy
 from helpers.reports import HOSTILE, make_run
 from iterdeploy.cli.main import main
 from iterdeploy.config import CurationConfig
+from iterdeploy.console.lines import HEAD, lines
+from iterdeploy.console.progress import Display
+from iterdeploy.record.run_dir import RunDir
 from iterdeploy.types import Split
 from iterdeploy.wording import say
 
@@ -91,6 +96,67 @@ def test_everything_is_printed_by_the_one_function_that_makes_it_harmless() -> N
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     }
     assert printing - {"training/worker.py"} == {"wording.py"}  # a worker's lines are read by the process above it
+
+
+@pytest.fixture(scope="module")
+def plain_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("plain") / "main"
+    make_run(folder, (8, 24, 30)).close()
+    return folder
+
+
+def test_the_table_of_a_run_fits_80_columns_and_is_plain(plain_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", str(plain_run)]) == 0
+    state, head, *rows, verdict = capsys.readouterr().out.splitlines()
+    assert state == "main: complete" and verdict.startswith("On 40 held-out tasks, coverage improved")
+    assert head.split() == ["generation", "held-out", "coverage", "frontier", "trained", "on", "time"]
+    assert [row.split()[:2] for row in rows] == [["0", "20.0%"], ["1", "60.0%"], ["2", "75.0%"]]
+    assert [row.split()[-2] for row in rows] == ["-", "8", "24"] and rows[0].endswith(" 0:00:16")
+    assert max(map(len, [head, *rows])) <= 80 and "".join(rows).isascii()
+
+
+def test_what_is_piped_has_neither_boxes_nor_broken_rows(plain_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", str(plain_run), "--wide"]) == 0
+    assert main(["list", "--runs-dir", str(plain_run.parent)]) == 0
+    said = capsys.readouterr().out
+    assert said.isascii() and "60.0% [4" in said
+    assert "  main  complete  3 of 3  20.0% to 75.0%" in said.splitlines()
+    assert "paper/rovers" in said and "For `iterdeploy pretrain`: makes rovers-1m" in said
+
+
+def test_what_is_there_is_listed_and_so_is_a_run_that_cannot_be_read(
+    plain_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(plain_run, tmp_path / "main")
+    shutil.copytree(plain_run, tmp_path / "spoilt")
+    (tmp_path / "spoilt" / "config.toml").write_text("generations = [")
+    assert main(["list", "--json", "--runs-dir", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["runs"]["main"] == ["complete", "3 of 3", "20.0% to 75.0%"]
+    assert found["runs"]["spoilt"][0].startswith("cannot be read: ") and "config.toml" in found["runs"]["spoilt"][0]
+    assert found["configurations"]["smoke"] == "The whole loop in under a minute"
+    assert main(["list", "--runs-dir", str(tmp_path / "none")]) == 0
+    assert "none yet: `iterdeploy run quickstart` makes one" in capsys.readouterr().out
+
+
+def test_a_line_is_added_for_each_generation_that_ends(plain_run: Path) -> None:
+    shown = io.StringIO()
+    run_dir = RunDir.read(plain_run)
+    display = Display(Console(file=shown, markup=False))
+    for _ in range(3):
+        display.generation(run_dir)
+    assert shown.getvalue().splitlines() == [HEAD, *lines(run_dir)]
+    run_dir.close()
+
+
+def test_traces_show_what_the_model_wrote(plain_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["traces", str(plain_run), "--generation", "1", "--status", "invalid", "--limit", "1"]
+    assert main(command) == 0
+    head, text, end = capsys.readouterr().out.splitlines()
+    assert head.startswith("generation 1  task blocksworld-deployed-0024  sample 0  deployed  size 3  invalid  step ")
+    assert (text, end) == ("    a plan", "")
+    assert main([*command[:-2], "--task", "blocksworld-held_out-0030"]) == 0
+    assert capsys.readouterr().out.count("generation 1") == 1
 
 
 def test_a_terminal_that_does_not_know_a_letter_gets_its_number(

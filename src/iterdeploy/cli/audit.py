@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from iterdeploy.api.find import find_run
 from iterdeploy.audit import Audit, audit_observed, keep_matrix, need_statistics, observe_run
 from iterdeploy.audit.compare import compare, left_out
 from iterdeploy.audit.curators import Judgement, curators, of_feedback, read_judgements
@@ -17,7 +18,7 @@ from iterdeploy.audit.power import power
 from iterdeploy.audit.questions import picked, published
 from iterdeploy.audit.records import AUDIT, Comparison, Discovery
 from iterdeploy.audit.tables import tables
-from iterdeploy.cli.common import console, find_run, run_path, saving, show
+from iterdeploy.cli.common import console, run_path, saving, show
 from iterdeploy.curation.features import Feature, load_features
 from iterdeploy.record.run_dir import RunDir, RunDirError
 from iterdeploy.wording import say, tell

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.box import HEAVY_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from iterdeploy.config import ConfigError
-from iterdeploy.record.run_dir import RunDirError
+from iterdeploy.api.find import find_run
 from iterdeploy.tables import Table
-from iterdeploy.wording import did_you_mean, plain, plain_lines, say, short, tell
+from iterdeploy.wording import plain, plain_lines, say, tell
 
-LONGEST_NAME = 200
-"""Of a run. File systems allow 255 bytes."""
+WIDEST = 1000
+"""Columns of a table that goes anywhere but to a terminal: its rows are not broken."""
 
 
 def quiet() -> None:
@@ -41,12 +41,15 @@ def console() -> Console:
     """For tables. Names and sentences of others are text for it, never instructions."""
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        console.width = 180
+        console.width = WIDEST
     return console
 
 
 def show(table: Table, out: Console) -> None:
-    shown = RichTable(title=table.title and Text(plain(table.title)), title_justify="left", pad_edge=False)
+    box = HEAVY_HEAD if out.is_terminal else None  # elsewhere plain columns: for eyes, grep and cut alike
+    shown = RichTable(
+        title=Text(plain(table.title)) if table.title else None, title_justify="left", pad_edge=False, box=box
+    )
     for place, column in enumerate(table.columns):
         shown.add_column(Text(plain_lines(column)), justify="right" if place else "left")
     for row in table.rows:
@@ -59,21 +62,3 @@ def show(table: Table, out: Console) -> None:
 
 def run_path(arguments: argparse.Namespace) -> Path:
     return find_run(arguments.run, arguments.runs_dir)
-
-
-def find_run(name: str, runs_dir: Path) -> Path:
-    """The folder of the run of that name in `runs_dir`, or of that path. RunDirError if there is none."""
-    for path in (runs_dir / name, Path(name)):
-        if (path / "config.toml").is_file():
-            return path if path.name not in ("", "..") else Path(os.path.abspath(path))
-    there = sorted(entry.parent.name for entry in runs_dir.glob("*/config.toml"))
-    near = did_you_mean(name, there)
-    known = f"; the runs in {runs_dir} are {', '.join(there)}" if there else f"; there are no runs in {runs_dir}"
-    raise RunDirError(f"{name}: no such run{near or known} (--runs-dir says where runs are kept)")
-
-
-def checked_name(name: str) -> str:
-    """ConfigError if a run cannot have that name, because a folder cannot."""
-    if name in ("", ".", "..") or {"/", "\\"} & set(name) or not name.isprintable() or len(name) > LONGEST_NAME:
-        raise ConfigError(f"--name: {short(name)!r} cannot be a folder's name; give the run another one")
-    return name

@@ -13,6 +13,7 @@ EXAMPLES = """examples:
   iterdeploy run quickstart                      the demo: five generations of an embedded model, on a CPU
   iterdeploy run my.toml --set training.epochs=3 --name longer
   iterdeploy resume longer                       go on where it stopped, however it stopped
+  iterdeploy extend longer --generations 8       go on beyond its end
   iterdeploy status longer --json                coverage, diversity, pools, verdicts, seconds
   iterdeploy view longer                         its report from the store, while it runs
   iterdeploy compare quickstart longer           runs and seeds side by side
@@ -64,8 +65,15 @@ def parser() -> argparse.ArgumentParser:
     _add_trust(resume)
     _add_runs_dir(resume)
 
+    extend = command("extend", "continue a run to more generations than it was started with")
+    _add_run(extend)
+    extend.add_argument("--generations", type=GENERATION, required=True, metavar="N", help="how many in all")
+    _add_trust(extend)
+    _add_runs_dir(extend)
+
     status = command("status", "show a run's state and its generations")
     _add_run(status)
+    status.add_argument("--wide", action="store_true", help="every number, for a terminal of 180 columns")
     status.add_argument(
         "--against", type=GENERATION, default=0, metavar="G", help="compare all generations with this one (default: 0)"
     )
@@ -162,12 +170,15 @@ def parser() -> argparse.ArgumentParser:
     _add_json(acts, "one JSON object a line")
     _add_runs_dir(acts)
 
-    traces = command("traces", "print a run's traces")
+    traces = command("traces", "print a run's traces, with what the model wrote")
     _add_run(traces)
     traces.add_argument("--generation", type=GENERATION, metavar="G", help="only this generation")
     traces.add_argument(
         "--status", choices=["valid", "invalid", "unparseable", "truncated", "error"], help="only this verdict"
     )
+    traces.add_argument("--split", choices=["deployed", "held_out"], help="only this split")
+    traces.add_argument("--task", metavar="ID", help="only the answers to this task")
+    traces.add_argument("--limit", type=_whole(1, 10**9), metavar="N", help="at most N, the first ones")
     _add_json(traces, "one JSON object a line, with prompt, text and verdict")
     _add_runs_dir(traces)
 
@@ -257,6 +268,9 @@ def parser() -> argparse.ArgumentParser:
     )
 
     command("models", "list the embedded models")
+    there = command("list", "list the runs that are there, and the packaged configurations")
+    _add_json(there)
+    _add_runs_dir(there)
     return top
 
 

@@ -4,6 +4,7 @@ import argparse
 import json
 
 from iterdeploy.cli.common import console, run_path, show
+from iterdeploy.console.lines import HEAD, lines
 from iterdeploy.console.summary import measured, table
 from iterdeploy.console.summary import status as status_of
 from iterdeploy.metrics.tables import by_temperature
@@ -16,6 +17,7 @@ def status(arguments: argparse.Namespace) -> int:
     run_dir = RunDir.read(run_path(arguments))
     against = _measured_generation(arguments.against, run_dir)
     found, standings = status_of(run_dir, against), measured(run_dir, against)
+    rows = list(lines(run_dir))
     results = list(run_dir.store.results(len(found["generations"])))
     temperature = run_dir.config.sampling.temperature
     run_dir.close()
@@ -24,9 +26,12 @@ def status(arguments: argparse.Namespace) -> int:
         return 0
     state = found["state"] + (f" (process {found['pid']})" if "pid" in found else "")
     say(f"{found['run']}: {state}" + (f": {found['reason']}" if "reason" in found else ""))
-    if found["generations"]:
-        console().print(table(found["generations"]))
+    if arguments.wide and rows:
+        show(table(found["generations"]), console())
         show(by_temperature(standings, against), console())
+    elif rows:
+        say("\n".join([HEAD, *rows]))
+    if rows:
         tell(outcome(results, temperature, against).sentence)
     return 0
 

@@ -1,28 +1,34 @@
-"""`iterdeploy traces`: prints a run's traces."""
+"""`iterdeploy traces`: prints a run's traces, with what the model wrote."""
 
 import argparse
 import json
+import textwrap
 
+from iterdeploy.api.look import Run
 from iterdeploy.cli.common import run_path
-from iterdeploy.record.run_dir import RunDir
-from iterdeploy.wording import say
+from iterdeploy.wording import plain, say
 
 
 def traces(arguments: argparse.Namespace) -> int:
-    from iterdeploy.export.columns import IN_TOKENS, trace_row, trained_by
-    from iterdeploy.types import Status
-
-    run_dir = RunDir.read(run_path(arguments))
-    wanted = Status(arguments.status) if arguments.status else None
-    prompts = {task.id: task.prompt for task in run_dir.store.tasks()}
-    trained = trained_by(run_dir)
-    for trace in run_dir.store.traces(generation=arguments.generation, status=wanted):
+    with Run(run_path(arguments)) as run:
+        found = run.traces(
+            generation=arguments.generation,
+            status=arguments.status,
+            split=arguments.split,
+            task=arguments.task,
+            limit=arguments.limit,
+        )
         if arguments.json:
-            row = trace_row(trace, prompts[trace.task_id], trained.get(trace.id, []))
-            say(json.dumps({name: value for name, value in row.items() if name not in IN_TOKENS}))
-        else:
+            for row in found.rows():
+                say(json.dumps(row))
+            return 0
+        for trace in found:
+            verdict = trace.verdict
             say(
-                f"generation {trace.generation}  {trace.task_id}  sample {trace.sample_index}  {trace.split.value}  "
-                f"size {trace.size}  {trace.verdict.status.value}  {trace.verdict.reason}".rstrip()
+                f"generation {trace.generation}  task {trace.task_id}  sample {trace.sample_index}  "
+                f"{trace.split.value}  size {trace.size}  {verdict.status.value}  {plain(verdict.reason)}".rstrip()
             )
+            for completion in trace.completions:
+                say(textwrap.indent(completion.text.strip("\n"), "    "))
+            say()
     return 0

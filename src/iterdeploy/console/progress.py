@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from iterdeploy.console.summary import generations, table
+from iterdeploy.console.lines import HEAD, lines
 from iterdeploy.record.run_dir import RunDir
 
 Advance = Callable[[int, int], None]
@@ -34,6 +34,8 @@ class Display:
             console=self._console,
             transient=True,
         )
+        self._shown = 0
+        """How many generations have a line."""
 
     @contextmanager
     def bar(self, title: str, unit: str) -> Iterator[Advance]:
@@ -70,8 +72,12 @@ class Display:
         return advance
 
     def generation(self, run_dir: RunDir) -> None:
-        """The table so far, when a generation is done."""
-        self._console.print(table(generations(run_dir)))
+        """A line for each generation that is done and has none yet."""
+        for line in lines(run_dir, self._shown):
+            if not self._shown:
+                self._console.print(HEAD, style="bold")
+            self._console.print(line)
+            self._shown += 1
 
 
 class Meter:

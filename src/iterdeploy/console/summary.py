@@ -4,12 +4,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
-
 from iterdeploy.metrics.frontier import Frontier
 from iterdeploy.metrics.paired import Paired
 from iterdeploy.metrics.standing import Standing, standings
 from iterdeploy.record.run_dir import RunDir
+from iterdeploy.tables import Table
 
 VERDICTS = ("valid", "invalid", "unparseable", "truncated", "error")
 ACTIVITIES = ("sampling", "validation", "training", "other")
@@ -104,30 +103,34 @@ def _shown(coverage: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def table(entries: Sequence[dict[str, Any]]) -> Table:
-    out = Table(title=None, pad_edge=False)
-    out.add_column("gen", justify="right")
-    for split in ("held-out", "deployed"):
-        out.add_column(f"{split}\ncoverage [95% interval]", justify="right")
-        out.add_column("mean\nplan", justify="right")
-    out.add_column("frontier", justify="right")
-    out.add_column("reasoning\ntokens", justify="right")
-    out.add_column("trained\non", justify="right")
-    out.add_column("valid / invalid / unparseable / truncated / error", justify="right")
-    out.add_column("seconds: sampling / validation / training / other", justify="right")
-    for entry in entries:
-        cells = [str(entry["generation"])]
-        for split in ("held_out", "deployed"):
-            cells += _split_cells(entry[split])
-        cells.append(_frontier_cell(entry))
-        both = [entry[split]["reasoning_tokens"] for split in ("held_out", "deployed") if entry[split]]
-        cells.append(f"{sum(both) / len(both):.0f}")
-        cells.append(str(entry["pool"] or "-"))
-        cells.append(" / ".join(str(entry["verdicts"][verdict]) for verdict in VERDICTS))
-        cells.append(" / ".join(f"{entry['seconds'][activity]:.1f}" for activity in ACTIVITIES))
-        out.add_row(*cells)
-    out.add_section()
-    out.add_row("all", *[""] * 7, "time outside sampling, validation, training:", _time_cell(entries))
-    return out
+    """Every number, for a wide terminal."""
+    coverage = [
+        column for split in ("held-out", "deployed") for column in (f"{split}\ncoverage", f"{split}\nmean plan")
+    ]
+    rows = [_row(entry) for entry in entries]
+    rows.append(
+        ("all", *[""] * (len(coverage) + 3), "time outside sampling, validation, training:", _time_cell(entries))
+    )
+    return Table(
+        "",
+        ("gen", *coverage, "frontier", "reasoning\ntokens", "trained\non",
+         "valid / invalid / unparseable / truncated / error", "seconds: sampling / validation / training / other"),
+        tuple(rows),
+    )  # fmt: skip
+
+
+def _row(entry: dict[str, Any]) -> tuple[str, ...]:
+    both = [entry[split]["reasoning_tokens"] for split in ("held_out", "deployed") if entry[split]]
+    return (
+        str(entry["generation"]),
+        *_split_cells(entry["held_out"]),
+        *_split_cells(entry["deployed"]),
+        _frontier_cell(entry),
+        f"{sum(both) / len(both):.0f}",
+        str(entry["pool"] or "-"),
+        " / ".join(str(entry["verdicts"][verdict]) for verdict in VERDICTS),
+        " / ".join(f"{entry['seconds'][activity]:.1f}" for activity in ACTIVITIES),
+    )
 
 
 def _time_cell(entries: Sequence[dict[str, Any]]) -> str:

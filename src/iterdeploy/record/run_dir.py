@@ -42,7 +42,7 @@ from iterdeploy.record.files import (
     write_text,
 )
 from iterdeploy.record.provenance import provenance
-from iterdeploy.record.seals import Sealed, check_sums, check_text, digest, seal_text, write_sums
+from iterdeploy.record.seals import Sealed, check_sums, check_text, origin, seal_text, write_sums
 from iterdeploy.record.store import TraceStore
 from iterdeploy.record.traffic import Traffic
 from iterdeploy.record.trust import write_mark
@@ -131,7 +131,7 @@ class RunDir:
         try:
             sweep(path)
             _check_configuration(path, config)
-            files = Sealed(path, digest(path / "config.toml"))
+            files = Sealed(path, origin(path / "config.toml"))
             calls = (files.find(CALLS) or {"calls": []})["calls"]
             _check_tokenizer(path, config, calls, tokenizer)
             if calls and not _has_content(path / "traces.sqlite"):
@@ -160,7 +160,7 @@ class RunDir:
 
     @classmethod
     def reading(cls, path: Path, store: TraceStore) -> "RunDir":
-        return cls(path, store, Sealed(path, digest(path / "config.toml")))
+        return cls(path, store, Sealed(path, origin(path / "config.toml")))
 
     @cached_property
     def config(self) -> RunConfig:
@@ -251,7 +251,8 @@ def _check_configuration(path: Path, config: RunConfig) -> None:
     if differences := load_config(saved).differences(config):
         raise RunDirError(
             f"{path}: this run was started with another configuration ({'; '.join(differences)}); "
-            "use another --name, or resume it as it was with `iterdeploy resume`"
+            "use another --name, or resume it as it was with `iterdeploy resume`; more generations are what "
+            "`iterdeploy extend` adds"
         )
     write_mark(path, config, saved.read_text(encoding="utf-8"))
 

@@ -14,6 +14,7 @@ from typing import Any
 from iterdeploy.record.files import Held, damaged, read_json, write_json, write_text
 
 SEAL = "seal"
+STARTED_AS = "started as"
 SUMS = "SHA256SUMS"
 
 
@@ -21,7 +22,7 @@ class Sealed:
     """The JSON files of one run, by their path below its folder: "generation-0/metrics.json"."""
 
     def __init__(self, folder: Path, configuration: str) -> None:
-        """`configuration`: SHA-256 of the run's config.toml."""
+        """`configuration`: SHA-256 of the config.toml that the run was started with."""
         self.folder = folder
         self._configuration = configuration
         self._held = Held(folder)
@@ -56,6 +57,15 @@ class Sealed:
 def seal_text(text: str) -> str:
     """The text below a comment line with its digest."""
     return f"# {SEAL}: {sha256(text.encode()).hexdigest()}\n{text}"
+
+
+def origin(path: Path) -> str:
+    """SHA-256 of the config.toml that a run was started with: of this one, unless it is of a run that was extended and
+    says so."""
+    for line in path.read_bytes().splitlines()[:2]:
+        if line.startswith(f"# {STARTED_AS}: ".encode()):
+            return line.split()[-1].decode(errors="replace")
+    return digest(path)
 
 
 def check_text(path: Path) -> None:

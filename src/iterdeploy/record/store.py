@@ -193,10 +193,17 @@ class TraceStore:
         up_to: int | None = None,
         split: Split | None = None,
         status: Status | None = None,
+        task: str | None = None,
     ) -> Iterator[Trace]:
         """Traces in the order (generation, task, sample index), read one by one. They are light: what the model wrote
         is read when it is looked at."""
-        wanted = {"generation = ?": generation, "generation <= ?": up_to, "split = ?": split, "status = ?": status}
+        wanted = {
+            "generation = ?": generation,
+            "generation <= ?": up_to,
+            "split = ?": split,
+            "status = ?": status,
+            "task_id = ?": task,
+        }
         clauses = {clause: value for clause, value in wanted.items() if value is not None}
         where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
         query = f"SELECT {TRACE_COLUMNS} {where} ORDER BY generation, task_id, sample_index"
