@@ -6,8 +6,8 @@ BIN := .venv/bin
 VLLM := .venv-vllm/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast check bench bench-validate bench-startup bench-sampling bench-report bench-train bench-sample calibrate \
-        test-vllm test-chat fuzz docs format venv clean
+.PHONY: demo test test-fast check bench bench-validate bench-startup bench-sampling bench-report bench-light-rows bench-train \
+        bench-sample calibrate test-vllm test-chat fuzz docs format venv clean
 
 demo: venv          ## the whole loop with the embedded model: five generations on a CPU
 	$(BIN)/iterdeploy run quickstart
@@ -42,6 +42,9 @@ bench-validate: venv ## time per validated plan beside other validators, where t
 
 bench-sampling: venv ## tokens per CPU second of the sampler beside generate
 	$(BIN)/python benchmarks/bench_sampling.py
+
+bench-light-rows: venv ## memory and time of curation and metrics on 15,000 traces of 15,000 tokens
+	$(BIN)/python benchmarks/bench_light_rows.py
 
 bench-report: venv  ## the report of 10,000 traces, and pages served from a store of a million
 	$(BIN)/python benchmarks/bench_report.py --report

@@ -5,7 +5,16 @@ import re
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 
 class UserError(ValueError):
@@ -87,6 +96,15 @@ class TasksConfig(Section):
             return {"deployed": 0, "held_out": 0, **values}
         return values
 
+    @model_serializer(mode="wrap")
+    def _other_kinds_have_few_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A run of another kind of task does not say which planning domains it does not use."""
+        values: dict[str, Any] = dump(self)
+        if self.of_plans:
+            return values
+        unset = {key for key in values if getattr(self, key) in (_default(type(self), key), 0)}
+        return {key: value for key, value in values.items() if key not in unset - {"kind", "options"}}
+
     @field_validator("sizes", mode="before")
     @classmethod
     def _one_size_may_be_a_number(cls, value: object) -> object:
@@ -108,6 +126,11 @@ class TasksConfig(Section):
         if value == 0 and info.data.get("kind") == "planning":
             raise ValueError("at least one deployed task is needed")
         return value
+
+    @property
+    def of_plans(self) -> bool:
+        """Whether answers are plans, which have lengths, costs and steps."""
+        return self.kind in ("planning", "pddl")
 
     def sizes_of(self, domain: str) -> str:
         return self.sizes[domain] if isinstance(self.sizes, dict) else self.sizes

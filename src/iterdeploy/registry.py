@@ -13,19 +13,19 @@ The package's own objects are written as paths too, so nothing is imported befor
 import hashlib
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
 
-from iterdeploy.config import ConfigError
+from iterdeploy.config import ConfigError, RunConfig
 
 DOORS = "package.module:object, path/to/file.py:object"
 
@@ -77,15 +77,35 @@ def file_of(name: str) -> Path | None:
     return Path(path) if colon and path.endswith(".py") else None
 
 
-def digests(used: Iterable[str]) -> dict[str, str]:
-    """Name -> SHA-256 of the source behind it, for those of the names that mean other people's code."""
-    found = {}
-    for name in used:
-        if ":" in name:
-            path = file_of(name) or _module_file(name.partition(":")[0])
-            if path is not None and path.is_file():
-                found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+def code_files(config: RunConfig) -> dict[str, str]:
+    """File -> SHA-256 of the user's code: what the configuration names by file or module, and what that has imported
+    so far from the same folder or package."""
+    names = [config.tasks.kind, config.sampling.sampler, config.training.trainer, *config.curation.policies]
+    files: set[Path] = set()
+    for place in (place for name in names for place in _places(name)):
+        if place.endswith(".py"):
+            named = Path(place)
+            files |= {named, *(path for path in _loaded().values() if path.parent == named.parent)}
+        else:
+            package = place.partition(".")[0]
+            files |= {path for module, path in _loaded().items() if module.partition(".")[0] == package}
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files) if path.is_file()}
+
+
+def _places(name: str) -> list[str]:
+    """The files or modules that a name, or a curation policy with arguments, has objects from.
+
+    >>> _places("prefer(sums.py:digits, 2)"), _places("valid")
+    (['sums.py'], [])
+    """
+    parts = [part.strip() for part in name.replace("(", ",").rstrip(")").split(",")]
+    return [part.rpartition(":")[0] for part in parts if ":" in part]
+
+
+def _loaded() -> dict[str, Path]:
+    """Module -> file of everything that is imported."""
+    found = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
+    return {name: Path(file) for name, file in found.items() if file}
 
 
 def _at(name: str, key: str) -> Any:
@@ -138,14 +158,6 @@ def _executed(path: Path, digest: str) -> ModuleType:
         del sys.modules[name]
         raise
     return module
-
-
-def _module_file(name: str) -> Path | None:
-    try:
-        spec = find_spec(name)
-    except (ImportError, ValueError):
-        return None
-    return Path(spec.origin) if spec is not None and spec.origin else None
 
 
 def described(error: Exception) -> str:

@@ -301,7 +301,7 @@ def test_diversity_is_shown_where_it_was_measured(tmp_path: Path) -> None:
         metrics.pop("seal")
         path.write_text(json.dumps(metrics))
     found = {one.name: one for one in drawn(tmp_path / "run")}
-    assert {"entropy", "distinct-plans", "copies", "drift", "lost"} <= {*found}
+    assert {"entropy", "distinct-answers", "copies", "drift", "lost"} <= {*found}
     assert [list(row) for row in found["entropy"].table.groups[0].rows][2] == ["2", "0.250", "0.230 to 0.270"]
     assert [list(row) for row in found["copies"].table.groups[0].rows] == [["1", "12.5%"], ["2", "12.5%"]]
 

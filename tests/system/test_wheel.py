@@ -73,7 +73,7 @@ def test_the_wheel_holds_the_package_with_its_data_and_nothing_else(wheel: Path)
 def test_the_sdist_holds_what_it_takes_to_test_and_to_change_the_package(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    for folder in ("src", "tests", "docs", "benchmarks"):
+    for folder in ("src", "tests", "docs", "benchmarks", "examples"):
         wanted = {f"{folder}/{name}" for name in sources(ROOT / folder, "*")}
         assert wanted <= names, wanted - names
     assert {"pyproject.toml", "Makefile", "constraints.txt", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"} <= names

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from helpers.fitting import phase
+from helpers.stores import add
 from helpers.support import config_with, example_row, trace, whole_traces
 from iterdeploy.models.loading import base_policy, load, model_folder
 from iterdeploy.record.store import TraceStore
+from iterdeploy.training import worker
 from iterdeploy.training.batching import collate, length_buckets, length_buckets_in_order
-from iterdeploy.training.examples import make_examples
+from iterdeploy.training.examples import StoredExamples, make_examples
 from iterdeploy.training.objective import token_logprobs, weighted_nll
 from iterdeploy.training.trainer import split_validation
 from iterdeploy.types import Example
@@ -134,3 +137,14 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(finished: Path) -> None:
     assert float(whole.norm()) > 0
     for parts in ([rows[:1], rows[1:]], [[row] for row in rows]):
         assert float((gradient(parts) - whole).norm()) < 1e-4 * float(whole.norm())
+
+
+def test_workers_are_handed_ids_and_read_the_tokens_themselves(tmp_path: Path) -> None:
+    traces = [trace("t1"), trace("t2", index=1)]
+    weights = {traces[1].id: 0.5, traces[0].id: 2.0}
+    store = TraceStore(tmp_path / "traces.sqlite")
+    add(store, *traces)
+    handed = worker.written(phase(StoredExamples(store.path, weights)))
+    assert "token_ids" not in handed
+    assert list(worker.read(handed).pool.examples) == make_examples(store.each(weights), weights)
+    store.close()

@@ -203,12 +203,13 @@ class Traces:
 
     def rows(self) -> Iterator[Mapping[str, Any]]:
         """Each trace as plain data: column -> value."""
-        from iterdeploy.export.columns import IN_TOKENS, trace_row, trained_by
+        from iterdeploy.export.columns import IN_TOKENS, trace_columns, trace_row, trained_by
 
         trained = trained_by(self._folder)
+        columns = [name for name in trace_columns(self._folder.config) if name not in IN_TOKENS]
         for trace in self:
             row = trace_row(trace, self._run.tasks[trace.task_id].prompt, trained.get(trace.id, []))
-            yield {name: value for name, value in row.items() if name not in IN_TOKENS}
+            yield {name: row[name] for name in columns}
 
 
 _DIVERSITY: TypeAdapter[dict[str, Diversity | None]] = TypeAdapter(dict[str, Diversity | None])

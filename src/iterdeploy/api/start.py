@@ -11,7 +11,6 @@ from iterdeploy.api.look import Run
 from iterdeploy.config import ConfigError, RunConfig
 from iterdeploy.config_file import find_config, load_config
 from iterdeploy.loop import run_loop
-from iterdeploy.models.loading import code_files, tokenizer_digest
 from iterdeploy.record.extension import extend as extended
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.trust import trusted_config
@@ -30,29 +29,40 @@ def run(
     *,
     name: str | None = None,
     runs_dir: str | Path = "runs",
+    accept_code_change: bool = False,
     progress: bool = False,
 ) -> Run:
     """Starts a run, or continues it if it is there with the same configuration.
 
     `config`: a TOML file, the name of a packaged configuration, or a configuration itself. `overrides`: dotted key ->
     value, such as {"training.epochs": 3}. `name`: of its folder in `runs_dir`; by default the configuration's, which a
-    `RunConfig` has not. `progress`: bars and a table on standard error.
+    `RunConfig` has not. `accept_code_change`: continue it although your Python files that it uses have changed, which
+    otherwise is a RunDirError. `progress`: bars and a table on standard error.
 
     Returns when the run is complete or has stopped by itself: see `Run.state`. ConfigError for a configuration that
     cannot work, RunDirError for a folder that cannot be used.
     """
     source = config if isinstance(config, RunConfig) else find_config(str(config))
     named = name or (source.stem if isinstance(source, Path) else "")
-    return go_on(load_config(source, overrides or {}), Path(runs_dir) / checked_name(named), _display(progress))
+    path = Path(runs_dir) / checked_name(named)
+    return go_on(load_config(source, overrides or {}), path, _display(progress), accept_code_change)
 
 
-def resume(run: str | Path | Run, *, runs_dir: str | Path = "runs", trust: bool = False, progress: bool = False) -> Run:
+def resume(
+    run: str | Path | Run,
+    *,
+    runs_dir: str | Path = "runs",
+    trust: bool = False,
+    accept_code_change: bool = False,
+    progress: bool = False,
+) -> Run:
     """Continues a run, with the configuration that it was started with.
 
     `trust`: let its configuration start programs, though somebody else wrote it; without it that is a RunDirError.
+    `accept_code_change`: as for `run`.
     """
     path = _path(run, runs_dir)
-    return go_on(trusted_config(path, trust), path, _display(progress))
+    return go_on(trusted_config(path, trust), path, _display(progress), accept_code_change)
 
 
 def extend(
@@ -61,27 +71,28 @@ def extend(
     *,
     runs_dir: str | Path = "runs",
     trust: bool = False,
+    accept_code_change: bool = False,
     progress: bool = False,
 ) -> Run:
     """Continues a run to more generations than it was started with. ConfigError if they are not more."""
     path = _path(run, runs_dir)
     trusted_config(path, trust)
-    return go_on(extended(path, generations), path, _display(progress))
+    return go_on(extended(path, generations), path, _display(progress), accept_code_change)
 
 
-def go_on(config: RunConfig, path: Path, display: Display) -> Run:
-    """Makes or continues the run in `path`."""
+def go_on(config: RunConfig, path: Path, display: Display, accept_code_change: bool = False) -> Run:
+    """Makes or continues the run in `path`. `accept_code_change`: even if the user's Python files are not what they
+    were when it last went on; without it that is a RunDirError."""
     if config.deployment is not None:
         raise ConfigError(
             f"{path.name}: a configuration with a section [deployment] is served (`iterdeploy serve`), and goes on "
             "with `iterdeploy advance`"
         )
     components = assemble(config)
-    folder = Path(components.base.base_model)
-    code = code_files(folder) if config.model.trust_remote_code else None
-    if code is not None:
+    facts = components.facts()
+    if (code := facts.remote_code) is not None:
         log.warning("Python code of %s may run: %s", config.model.name, ", ".join(code) or "there is none")
-    run_dir = RunDir.open(path, config, command_without_keys(sys.argv), code, tokenizer_digest(folder))
+    run_dir = RunDir.open(path, config, command_without_keys(sys.argv), facts, accept_code_change=accept_code_change)
     try:
         try:
             run_loop(Work(run_dir, components, display))

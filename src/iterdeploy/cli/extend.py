@@ -11,4 +11,4 @@ from iterdeploy.record.trust import trusted_config
 def extend(arguments: argparse.Namespace) -> int:
     path = run_path(arguments)
     trusted_config(path, arguments.trust)
-    return go_on(extended(path, arguments.generations), path)
+    return go_on(extended(path, arguments.generations), path, arguments.accept_code_change)

@@ -58,17 +58,20 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as training.epochs=3"
     )
+    _add_accept(run)
     _add_runs_dir(run)
 
     resume = command("resume", "continue a run where it stopped, with the configuration it was started with")
     _add_run(resume)
     _add_trust(resume)
+    _add_accept(resume)
     _add_runs_dir(resume)
 
     extend = command("extend", "continue a run to more generations than it was started with")
     _add_run(extend)
     extend.add_argument("--generations", type=GENERATION, required=True, metavar="N", help="how many in all")
     _add_trust(extend)
+    _add_accept(extend)
     _add_runs_dir(extend)
 
     status = command("status", "show a run's state and its generations")
@@ -185,7 +188,12 @@ def parser() -> argparse.ArgumentParser:
     audit = command("audit", "show what a run's curation rewards, and whether the model comes to do it")
     _add_run(audit)
     audit.add_argument("--against", metavar="RUN2", help="another run, to say which effects differ")
-    audit.add_argument("--features", type=Path, metavar="FILE", help="a Python file with features of your own")
+    audit.add_argument(
+        "--features",
+        type=Path,
+        metavar="FILE",
+        help="a Python file with features of your own; FILE:NAME,NAME: these of its functions",
+    )
     audit.add_argument("--power", action="store_true", help="also say what so many answers could have shown")
     audit.add_argument("--discover", action="store_true", help="also look for phrases that nobody thought of")
     audit.add_argument(
@@ -334,6 +342,12 @@ def _add_terms(parser: argparse.ArgumentParser) -> None:
 def _add_trust(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust", action="store_true", help="let the run's configuration start programs, though somebody else wrote it"
+    )
+
+
+def _add_accept(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--accept-code-change", action="store_true", help="go on although Python files that the run uses have changed"
     )
 
 

@@ -9,4 +9,4 @@ from iterdeploy.record.trust import trusted_config
 
 def resume(arguments: argparse.Namespace) -> int:
     path = run_path(arguments)
-    return go_on(trusted_config(path, arguments.trust), path)
+    return go_on(trusted_config(path, arguments.trust), path, arguments.accept_code_change)

@@ -11,6 +11,7 @@ from iterdeploy.record.run_dir import RunDir
 from iterdeploy.tables import Table
 
 VERDICTS = ("valid", "invalid", "unparseable", "truncated", "error")
+SPLITS = ("held_out", "deployed")
 ACTIVITIES = ("sampling", "validation", "training", "other")
 SHOWN = ("tasks", "solved", "coverage", "interval", "mean_plan", "longest_plan", "reasoning_tokens", "pass_at_k",
          "unanimous_at_k", "by_size", "readings", "strict_coverage", "cost_ratio")  # fmt: skip
@@ -104,10 +105,10 @@ def _shown(coverage: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def table(entries: Sequence[dict[str, Any]]) -> Table:
     """Every number, for a wide terminal."""
-    coverage = [
-        column for split in ("held-out", "deployed") for column in (f"{split}\ncoverage", f"{split}\nmean plan")
-    ]
-    rows = [_row(entry) for entry in entries]
+    plans = any(entry[split] and entry[split]["mean_plan"] is not None for entry in entries for split in SPLITS)
+    names = ("coverage", "mean plan")[: 1 + plans]
+    coverage = [f"{split}\n{name}" for split in ("held-out", "deployed") for name in names]
+    rows = [_row(entry, plans) for entry in entries]
     rows.append(
         ("all", *[""] * (len(coverage) + 3), "time outside sampling, validation, training:", _time_cell(entries))
     )
@@ -119,12 +120,11 @@ def table(entries: Sequence[dict[str, Any]]) -> Table:
     )  # fmt: skip
 
 
-def _row(entry: dict[str, Any]) -> tuple[str, ...]:
-    both = [entry[split]["reasoning_tokens"] for split in ("held_out", "deployed") if entry[split]]
+def _row(entry: dict[str, Any], plans: bool) -> tuple[str, ...]:
+    both = [entry[split]["reasoning_tokens"] for split in SPLITS if entry[split]]
     return (
         str(entry["generation"]),
-        *_split_cells(entry["held_out"]),
-        *_split_cells(entry["deployed"]),
+        *(cell for split in SPLITS for cell in _split_cells(entry[split])[: 1 + plans]),
         _frontier_cell(entry),
         f"{sum(both) / len(both):.0f}",
         str(entry["pool"] or "-"),

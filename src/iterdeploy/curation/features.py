@@ -59,10 +59,14 @@ FEATURES: dict[str, Feature] = {
 
 
 def load_features(path: Path) -> dict[str, Feature]:
-    """Every public function with one parameter that the Python file defines, by name, in the file's order.
+    """Every public function with one parameter that the Python file defines, by name, in the file's order; of a path
+    such as "sums.py:digits,words" those that it names.
 
     The file is executed. ConfigError if it cannot be, if it defines none, or one with the name of a feature of ours.
     """
+    file, _, names = str(path).rpartition(":")
+    wanted = names.split(",") if file.endswith(".py") else None
+    path = Path(file) if wanted else path
     if path.suffix != ".py" or not path.is_file():
         raise ConfigError(f"--features: {path} is not a Python file (its name must end in .py)")
     module = registry.file_module(path, "--features")
@@ -74,6 +78,13 @@ def load_features(path: Path) -> dict[str, Feature]:
         and value.__module__ == module.__name__
         and len(inspect.signature(value).parameters) == 1
     }
+    if wanted and (missing := [name for name in wanted if name not in found]):
+        there = ", ".join(found) or "none"
+        raise ConfigError(
+            f"--features: {path} has no function {missing[0]!r} of a trace; of one parameter it has {there}"
+        )
+    if wanted:
+        found = {name: found[name] for name in wanted}
     if not found:
         raise ConfigError(f"--features: {path} defines no public function with one parameter, the trace")
     if taken := sorted(found.keys() & FEATURES.keys()):

@@ -6,7 +6,7 @@ still lacks on this machine is listed.
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from iterdeploy.wording import say
 
 VALUE_BYTES = {"float32": 4, "bfloat16": 2}
 CHARACTERS_PER_TOKEN = 3
-"""Of PDDL, where the tokenizer is not here to say."""
+"""Where the tokenizer is not here to say; measured on PDDL."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Plan:
     shape: Shape | None
     deployed: Sequence[Task]
     held_out: Sequence[Task]
+    described: Mapping[str, str]
+    """What the task set says of its tasks."""
     prompts: Sequence[int]
     """Tokens of each prompt."""
     answer: int
@@ -114,7 +116,7 @@ def _plan(config: RunConfig, answer: int) -> Plan:
     parts = assemble(config)
     deployed, held_out = parts.tasks.deployed(0), parts.tasks.held_out
     lengths = prompt_lengths(parts.base, [*deployed, *held_out], config.model)
-    return Plan(config, parts.base.base_model, shape, deployed, held_out, lengths, answer, [])
+    return Plan(config, parts.base.base_model, shape, deployed, held_out, parts.tasks.describe(), lengths, answer, [])
 
 
 def _plan_without_model(config: RunConfig, shape: Shape, answer: int) -> Plan:
@@ -145,7 +147,7 @@ def _plan_without_model(config: RunConfig, shape: Shape, answer: int) -> Plan:
             f"sampling.max_new_tokens: prompt and answer may have {longest:,} tokens together, but the model's context "
             f"holds only {shape.context:,}; lower it, or lower tasks.sizes"
         )
-    return Plan(config, config.model.name, shape, deployed, held_out, lengths, answer, lacking)
+    return Plan(config, config.model.name, shape, deployed, held_out, tasks.describe(), lengths, answer, lacking)
 
 
 def _what(plan: Plan) -> dict[str, str]:
@@ -155,8 +157,8 @@ def _what(plan: Plan) -> dict[str, str]:
     size = f", {_large(plan.shape.parameters)} parameters" if plan.shape else ""
     return {
         "model": plan.model + size,
-        "tasks": f"{len(plan.deployed)} deployed{' per generation' if config.tasks.fresh else ''}, "
-        f"{len(plan.held_out)} held out",
+        "tasks": f"{plan.described['Tasks']}; {len(plan.deployed)} deployed"
+        f"{' per generation' if config.tasks.fresh else ''}, {len(plan.held_out)} held out",
         "prompts": f"{min(plan.prompts)} to {max(plan.prompts)} tokens{guessed}",
         "answers": f"{plan.answers} per generation, {plan.answers * plan.measured} in {plan.measured} generations",
         "tokens to sample": f"at most {most:,}; {plan.answers * plan.measured * plan.answer:,} if an answer has "

@@ -29,7 +29,7 @@ def model_card(source: Source, generation: int, *, base: str | None, adapter: bo
         *([f"base_model: {base}"] if base else []),
         f"library_name: {'peft' if adapter else 'transformers'}",
         "pipeline_tag: text-generation",
-        "tags: [iterative-deployment, planning, pddl]",
+        f"tags: [{', '.join(tags(config))}]",
         "---",
     ]
     return "\n".join(
@@ -38,7 +38,7 @@ def model_card(source: Source, generation: int, *, base: str | None, adapter: bo
             f"# Generation {generation} of {source.run_dir.path.name}",
             "",
             f"{kind}, made by iterative deployment with iterdeploy {iterdeploy.__version__}: the generations before it "
-            "answered planning tasks, a validator judged the answers, and what curation kept trained this one, from "
+            "answered tasks, every answer was judged, and what curation kept trained this one, from "
             f"{'the base model' if config.training.start_from == 'base' else 'the generation before'}.",
             "",
             *_facts(source, base or config.model.name),
@@ -59,15 +59,18 @@ def model_card(source: Source, generation: int, *, base: str | None, adapter: bo
     )
 
 
+def tags(config: RunConfig) -> list[str]:
+    """For the Hub."""
+    return ["iterative-deployment", *(["planning", "pddl"] if config.tasks.of_plans else [])]
+
+
 def _facts(source: Source, base: str) -> list[str]:
-    config, calls = source.config, source.run_dir.calls
-    tasks, training = config.tasks, config.training
-    about = ", ".join(tasks.domains) if tasks.kind == "planning" else "PDDL files of one's own"
+    config, calls, training = source.config, source.run_dir.calls, source.config.training
     length = f"{training.steps} steps" if training.steps else f"{training.epochs} epochs"
     code = "; it needs Python code of its own (trust_remote_code)" if config.model.trust_remote_code else ""
     return [
         f"- Base model: {base}{code}",
-        f"- Tasks: {about}, {tasks.sizes_in_words}, {tasks.prompt} prompts{', obfuscated' if tasks.obfuscate else ''}",
+        *(f"- {label}: {said}" for label, said in source.run_dir.described.items()),
         f"- Sampling: temperature {config.sampling.temperature:g}, at most {config.sampling.max_new_tokens:,} tokens, "
         f"{config.model.dtype}",
         f"- Curation: {', then '.join(config.curation.policies)}",

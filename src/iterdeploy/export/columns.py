@@ -1,8 +1,9 @@
-"""What is told of a trace and of a task outside of the store: the columns of exported tables and of `traces --json`."""
+"""What is said of a trace and of a task outside of the store: the columns of exported tables and of `traces --json`."""
 
 import json
 from typing import Any
 
+from iterdeploy.config import RunConfig
 from iterdeploy.planning.plans import plan_of
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.types import Task, Trace
@@ -15,19 +16,19 @@ COLUMNS: Columns = {
     "id": ("string", "content hash of the trace"),
     "task_id": ("string", "content hash of the task, as in `tasks`"),
     "domain": ("string", "the task's domain"),
-    "size": ("int64", "in the domain's own unit: blocks, cars, ..."),
+    "size": ("int64", "in the domain's own unit"),
     "split": ("string", "`deployed` tasks may train, `held_out` tasks only measure"),
     "generation": ("int64", "of the policy that answered; 0 is the base model"),
     "sample_index": ("int64", "from 0; (task_id, generation, sample_index) is unique"),
     "policy_id": ("string", "content hash of the policy that answered"),
-    "status": ("string", "valid, invalid, unparseable, truncated, or error (the validator failed)"),
+    "status": ("string", "valid, invalid, unparseable, truncated, or error (nothing is known of the answer)"),
     "reason": ("string", "the verdict in words; empty for a valid answer"),
     "failed_step": ("int64", "the first step that cannot be done, from 1; null if there is none"),
     "reward": ("double", "how good the answer is, in the task set's own measure; 1 and 0 unless it says more"),
     "answer": ("string", "JSON: what was read in the answer"),
-    "facts": ("string", "JSON: numbers that the task set's validator gave, by name"),
+    "facts": ("string", "JSON: numbers that came with the verdict, by name"),
     "calls": ("int64", "calls of the model that made the answer; what follows is of the last one"),
-    "plan": ("list<string>", "in planning: the steps read in the answer, such as (pickup b1)"),
+    "plan": ("list<string>", "the steps read in the answer, such as (pickup b1)"),
     "cost": ("double", "of a valid plan; without action costs its number of steps"),
     "strict": ("bool", "the answer had exactly the required form"),
     "validator": ("string", "who judged"),
@@ -46,6 +47,9 @@ COLUMNS: Columns = {
     "trained": ("list<int64>", "generations whose training pool held this trace"),
 }
 
+OF_PLANS = ("failed_step", "plan", "cost", "strict")
+"""Columns that only planning has."""
+
 IN_TOKENS = ("prompt_token_ids", "token_ids", "logprobs")
 """Columns with a number for every token: most of a trace's bytes, and nothing for human eyes."""
 
@@ -55,8 +59,13 @@ TASK_COLUMNS: Columns = {
     "size": ("int64", "in the domain's own unit"),
     "split": ("string", "deployed or held_out"),
     "prompt": ("string", "the task as text"),
-    "payload": ("string", "JSON: PDDL of domain and problem, reference cost, true names if obfuscated"),
+    "payload": ("string", "JSON: the task set's own data"),
 }
+
+
+def trace_columns(config: RunConfig) -> Columns:
+    """Those that the run's traces have something to say in."""
+    return {name: column for name, column in COLUMNS.items() if config.tasks.of_plans or name not in OF_PLANS}
 
 
 def trace_row(trace: Trace, prompt: str, trained: list[int]) -> Row:

@@ -3,7 +3,7 @@
     DIR/README.md            says to `datasets` which files are what, and documents the columns
     DIR/traces-deployed.*    every answer to a deployed task
     DIR/traces-held_out.*    every answer to a held-out task: not to be trained on
-    DIR/tasks.*              every task with its PDDL
+    DIR/tasks.*              every task with its own data
 
 Rows are read from the store and written a few at a time, whatever the size of the run.
 """
@@ -17,7 +17,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from iterdeploy.export.columns import COLUMNS, TASK_COLUMNS, Columns, Row, task_row, trace_row, trained_by
+from iterdeploy.export.card import tags
+from iterdeploy.export.columns import TASK_COLUMNS, Columns, Row, task_row, trace_columns, trace_row, trained_by
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.types import Split
 
@@ -33,7 +34,7 @@ def export_traces(run_dir: RunDir, out: Path) -> list[str]:
     with ExitStack() as files:
         tables: dict[str, list[JsonLines | Parquet]] = {name: [] for name in counts}
         for name, suffix in product(counts, suffixes):
-            table = MAKERS[suffix](out / f"{name}.{suffix}", _columns(name))
+            table = MAKERS[suffix](out / f"{name}.{suffix}", _columns(name, run_dir))
             files.enter_context(table)
             tables[name].append(table)
         for name, row in _rows(run_dir):
@@ -47,8 +48,8 @@ def export_traces(run_dir: RunDir, out: Path) -> list[str]:
     return suffixes
 
 
-def _columns(name: str) -> Columns:
-    return TASK_COLUMNS if name == "tasks" else COLUMNS
+def _columns(name: str, run_dir: RunDir) -> Columns:
+    return TASK_COLUMNS if name == "tasks" else trace_columns(run_dir.config)
 
 
 def _rows(run_dir: RunDir) -> Iterator[tuple[str, Row]]:
@@ -65,6 +66,7 @@ def _rows(run_dir: RunDir) -> Iterator[tuple[str, Row]]:
 class JsonLines:
     def __init__(self, path: Path, columns: Columns) -> None:
         self._file = path.open("w", encoding="utf-8")
+        self._columns = columns
 
     def __enter__(self) -> "JsonLines":
         return self
@@ -73,7 +75,7 @@ class JsonLines:
         self._file.close()
 
     def write(self, row: Row) -> None:
-        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._file.write(json.dumps({name: row[name] for name in self._columns}, ensure_ascii=False) + "\n")
 
 
 class Parquet:
@@ -135,14 +137,14 @@ def _card(run_dir: RunDir, counts: dict[str, int], suffix: str) -> str:
     for split in splits:
         header += [f"  - split: {split}", f"    path: traces-{split}.{suffix}"]
     header += ["- config_name: tasks", "  data_files:", "  - split: tasks", f"    path: tasks.{suffix}"]
-    header += ["tags: [iterative-deployment, planning, pddl]", "---"]
-    told = ", ".join(f"{counts[f'traces-{split}']:,} {split}" for split in splits)
+    header += [f"tags: [{', '.join(tags(config))}]", "---"]
+    amounts = ", ".join(f"{counts[f'traces-{split}']:,} {split}" for split in splits)
     return "\n".join(
         [
             *header,
             f"# Traces of {run_dir.path.name}",
             "",
-            f"{told} answers of {config.model.name} and of the generations trained from it by iterative deployment, "
+            f"{amounts} answers of {config.model.name} and of the generations trained from it by iterative deployment, "
             f"{counts['tasks']:,} tasks. Held-out tasks measure: do not train on them.",
             "",
             "```python",
@@ -152,7 +154,7 @@ def _card(run_dir: RunDir, counts: dict[str, int], suffix: str) -> str:
             'tasks = load_dataset("this/folder", "tasks")["tasks"]',
             "```",
             "",
-            *_columns_table("traces", COLUMNS),
+            *_columns_table("traces", trace_columns(config)),
             *_columns_table("tasks", TASK_COLUMNS),
         ]
     )

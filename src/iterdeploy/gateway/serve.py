@@ -12,7 +12,6 @@ from iterdeploy.gateway.embedded import Embedded
 from iterdeploy.gateway.engine import Engine
 from iterdeploy.gateway.requests import LOOPBACK
 from iterdeploy.gateway.writer import Writer
-from iterdeploy.models.loading import tokenizer_digest
 from iterdeploy.record import lock
 from iterdeploy.record.run_dir import RunDir, RunDirError
 from iterdeploy.record.traffic import Traffic
@@ -36,7 +35,7 @@ def open_folder(path: Path, config: RunConfig, command: list[str]) -> Components
                 "as it was, or choose another --name"
             )
     else:
-        RunDir.open(path, config, command, None, tokenizer_digest(Path(components.base.base_model))).close()
+        RunDir.open(path, config, command, components.facts()).close()
     return components
 
 

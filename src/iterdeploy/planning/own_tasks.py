@@ -68,6 +68,7 @@ class OwnTasks:
         return {
             "Tasks": f"{config.problem_files} of {config.domain_file}",
             "Prompts": prompts_in_words(config),
+            "Deployed tasks": "the same ones in every generation",
         }
 
     @cached_property

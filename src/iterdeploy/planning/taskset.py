@@ -72,6 +72,7 @@ class PlanningTasks:
         return {
             "Tasks": f"{', '.join(config.domains)}, {config.sizes_in_words}",
             "Prompts": prompts_in_words(config),
+            "Deployed tasks": f"{'new ones' if config.fresh else 'the same ones'} in every generation",
         }
 
     @lru_cache(maxsize=2)  # noqa: B019 - one task set lives as long as its run

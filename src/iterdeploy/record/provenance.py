@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,8 +16,22 @@ import iterdeploy
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "numpy")
 
 
-def provenance(command: list[str], facts: Mapping[str, object]) -> dict[str, Any]:
-    """`facts`: what else is recorded, where it is not None."""
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a run rests on besides its configuration, as far as it is known."""
+
+    remote_code: Mapping[str, str] | None = None
+    """Name -> SHA-256 of the Python files in the model's folder that may run; None: none may."""
+    tokenizer: str | None = None
+    """SHA-256 of the base model's."""
+    code: Mapping[str, str] = field(default_factory=dict)
+    """File -> SHA-256 of the user's Python files that the configuration has run."""
+    tasks: Mapping[str, str] = field(default_factory=dict)
+    """What the task set says of its tasks: label -> text."""
+
+
+def provenance(command: list[str], facts: Facts) -> dict[str, Any]:
+    """One entry of provenance.json."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
@@ -25,7 +40,7 @@ def provenance(command: list[str], facts: Mapping[str, object]) -> dict[str, Any
         "cpus": os.cpu_count(),
         "revision": _revision(),
         "packages": {"iterdeploy": iterdeploy.__version__} | {name: _version(name) for name in PACKAGES},
-        **{name: value for name, value in facts.items() if value is not None},
+        **{name: value for name, value in asdict(facts).items() if value is not None},
     }
 
 

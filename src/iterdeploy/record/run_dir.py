@@ -41,13 +41,14 @@ from iterdeploy.record.files import (
     sync_all,
     write_text,
 )
-from iterdeploy.record.provenance import provenance
+from iterdeploy.record.provenance import Facts, provenance
 from iterdeploy.record.seals import Sealed, check_sums, check_text, origin, seal_text, write_sums
 from iterdeploy.record.store import TraceStore
 from iterdeploy.record.traffic import Traffic
 from iterdeploy.record.trust import write_mark
 
 CALLS, STOPPED = "provenance.json", "stopped.json"
+NO_FACTS = Facts()
 T = TypeVar("T")
 
 
@@ -113,15 +114,12 @@ class RunDir:
         path: Path,
         config: RunConfig,
         command: list[str],
-        remote_code: Mapping[str, str] | None = None,
-        tokenizer: str | None = None,
+        facts: Facts = NO_FACTS,
+        *,
+        accept_code_change: bool = False,
     ) -> "RunDir":
-        """Makes or continues the run in `path`. RunDirError if another process has it, or if the configuration or the
-        tokenizer changed.
-
-        `remote_code`: name -> digest of the Python files of the model that may run; None: none may. `tokenizer`: digest
-        of the base model's; None: it is not known.
-        """
+        """Makes or continues the run in `path`. RunDirError if another process has it, or if the configuration, the
+        tokenizer or, unless that is accepted, a Python file of the user's has changed."""
         made = not path.exists()
         path.mkdir(parents=True, exist_ok=True)
         refuse_links(path)
@@ -133,11 +131,12 @@ class RunDir:
             _check_configuration(path, config)
             files = Sealed(path, origin(path / "config.toml"))
             calls = (files.find(CALLS) or {"calls": []})["calls"]
-            _check_tokenizer(path, config, calls, tokenizer)
+            _check_tokenizer(path, config, calls, facts.tokenizer)
+            if not accept_code_change:
+                _check_code(path, calls, facts.code)
             if calls and not _has_content(path / "traces.sqlite"):
                 raise damaged(path / "traces.sqlite", "it is missing or empty")
             store = TraceStore(path / "traces.sqlite")
-            facts = {"remote_code": remote_code, "tokenizer": tokenizer}
             files.write(CALLS, {"calls": [*calls, provenance(command, facts)]})
             (path / STOPPED).unlink(missing_ok=True)
             run_dir = cls(path, store, files, locked)
@@ -171,6 +170,17 @@ class RunDir:
     def calls(self) -> list[dict[str, Any]]:
         """One entry for the start of the run and for each time that it was resumed."""
         return list((self.files.find(CALLS) or {"calls": []})["calls"])
+
+    @property
+    def described(self) -> Mapping[str, str]:
+        """Label -> text: what the task set said of its tasks when the run began, or, where that was not recorded, what
+        the configuration says. So no reader needs to run the task set's code."""
+        tasks = self.config.tasks
+        for call in self.calls:
+            if recorded := call.get("tasks"):
+                return dict(recorded)
+        files = f"{tasks.problem_files} of {tasks.domain_file}"
+        return {"Tasks": files if tasks.kind == "pddl" else f"{', '.join(tasks.domains)}, {tasks.sizes_in_words}"}
 
     def close(self) -> None:
         self.store.close()
@@ -269,6 +279,18 @@ def _check_tokenizer(path: Path, config: RunConfig, calls: Sequence[Mapping[str,
             f"{path}: model.name = {config.model.name!r} has another tokenizer than when this run was started (SHA-256 "
             f"of tokenizer.json: {tokenizer[:16]}, not {known[0][:16]}), so the token ids that are stored would mean "
             "other text; put the old tokenizer.json back, or start a new run under another --name"
+        )
+
+
+def _check_code(path: Path, calls: Sequence[Mapping[str, Any]], code: Mapping[str, str]) -> None:
+    """RunDirError if one of the user's Python files is not what it was when the run last went on."""
+    known: Mapping[str, str] = next((found for call in reversed(calls) if (found := call.get("code"))), {})
+    changed = [file for file, digest in known.items() if code.get(file, digest) != digest]
+    if changed:
+        raise RunDirError(
+            f"{path}: {' and '.join(changed)} changed since this run last went on, so its generations would not be "
+            "comparable. Put back what was there, start a new run under another --name, or add --accept-code-change to "
+            "go on with what is there now, which provenance.json records"
         )
 
 

@@ -50,6 +50,11 @@ def _split_rows(metrics: Sequence[Metrics], split: str) -> list[list[str]]:
     return [row for row in rows if set(row[1:]) != {NOTHING}]
 
 
+def _strict(split: Metrics) -> float | None:
+    """None where nothing is said of the form of an answer."""
+    return None if split["strict_share"] is None else split.get("strict_coverage")
+
+
 def _loss(cell: Callable[[Metrics], float | None], training: Metrics | None) -> str:
     """There is no training for the base model, and no validation loss where the pool was too small for any."""
     return NOTHING if training is None else tables.loss(cell(training))
@@ -72,6 +77,6 @@ _SPLIT_ROWS: list[tuple[str, Callable[[Metrics], str]]] = [
     ("longest valid plan, steps", lambda split: tables.number(split["longest_plan"])),
     ("reasoning tokens, mean", lambda split: tables.mean(split["reasoning_tokens"])),
     ("plans exactly in the form asked", lambda split: tables.share(split["strict_share"])),
-    ("coverage if only those counted", lambda split: tables.share(split.get("strict_coverage"))),
+    ("coverage if only those counted", lambda split: tables.share(_strict(split))),
     ("cost, times the reference plan's", lambda split: tables.ratio(split.get("cost_ratio"))),
 ]

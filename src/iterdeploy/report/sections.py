@@ -34,14 +34,14 @@ def sections(contents: Contents) -> list[Section]:
         ),
         section(
             "plans", "Plans", "Plans",
-            "What the plans are like that the validator accepted, and how much reasoning stands before an answer.",
+            "What the plans are like that the validator accepted.",
             *plan_figures.lengths(contents), *plan_figures.trends(contents.metrics),
             shown("By domain", "Plans of different domains cannot be compared: the figures above that mix them, "
                    "taken apart.", plan_figures.domain_table(contents), broad=True),
         ),
         section(
             "verdicts", "Verdicts and reasons", "Verdicts",
-            "What the validator said, and why it refused.",
+            "What became of the answers, and why they were refused.",
             verdict_figures.verdicts(contents),
             shown("Commonest reasons", "The share of a generation's answers that failed so. Names of objects and "
                    "numbers of steps are left out, so that failures of one kind count together.",
@@ -54,7 +54,7 @@ def sections(contents: Contents) -> list[Section]:
         ),
         section(
             "diversity", "Diversity", "Diversity",
-            "Whether the answers collapse to a few, and how far the model has moved.",
+            "Whether the answers collapse to a few, how long the model reasons, and how far it has moved.",
             *diversity_figures.figures(contents.metrics),
         ),
         section(

@@ -11,7 +11,7 @@ from iterdeploy.report.html.markup import element, preformatted, text
 
 
 def in_short(contents: Contents) -> list[tuple[str, str]]:
-    """What ran, as far as the first screen says it. Tasks are told by what was measured, whatever was configured."""
+    """What ran, as far as the first screen says it. Tasks are counted as they were measured."""
     config, metrics, last = contents.config, contents.metrics, contents.calls[-1]
     counts = [
         f"{metrics[0][split]['tasks']:,} {title}" for split, title in SPLITS.items() if metrics and metrics[0][split]
@@ -20,8 +20,7 @@ def in_short(contents: Contents) -> list[tuple[str, str]]:
     revision = _over_calls(contents, "revision")
     return [
         ("Model", config.model.name),
-        ("Domain" if len(config.tasks.domains) == 1 else "Domains", _tasks(config)),
-        *([("Tasks", " and ".join(counts))] if counts else []),
+        ("Tasks", "; ".join([contents.described["Tasks"], *([" and ".join(counts)] if counts else [])])),
         ("Curation", ", then ".join(config.curation.policies)),
         ("Budget", _budget(contents)),
         ("Seed", str(config.seed)),
@@ -66,17 +65,17 @@ def setting(contents: Contents) -> str:
 
 def _facts(contents: Contents) -> list[tuple[str, str]]:
     config = contents.config
-    tasks, sampling, training = config.tasks, config.sampling, config.training
+    sampling, training = config.sampling, config.training
     first, last = contents.calls[0], contents.calls[-1]
     resumed = len(contents.calls) - 1
     known = "; ".join(f"{domain} {_ranges(sizes)}" for domain, sizes in contents.seen_sizes.items())
     seen = f"; the base model's pretraining had sizes: {known}" if known else ""
-    fresh = "new ones" if tasks.fresh else "the same ones"
+    described = dict(contents.described)
     return [
         ("Model", f"{config.model.name}, sampled in {config.model.dtype}"),
         *([("Code of the model's own", _remote_code(first))] if config.model.trust_remote_code else []),
-        ("Tasks", f"{_tasks(config)}{seen}"),
-        ("Deployed tasks", f"{fresh} in every generation; their answers may train"),
+        ("Tasks", f"{described.pop('Tasks')}{seen}"),
+        *described.items(),
         (
             "Samples",
             f"{sampling.samples} of each deployed, {sampling.held_out_samples} of each held-out task; temperature "
@@ -107,13 +106,6 @@ def _remote_code(call: Mapping[str, Any]) -> str:
 def _over_calls(contents: Contents, key: str) -> str:
     """All values that the calls of this run had, in order."""
     return ", then ".join(dict.fromkeys(str(call[key]) for call in contents.calls if call[key]))
-
-
-def _tasks(config: RunConfig) -> str:
-    tasks = config.tasks
-    if tasks.kind == "pddl":
-        return f"{tasks.problem_files} of {tasks.domain_file}"
-    return f"{', '.join(tasks.domains)}, {tasks.sizes_in_words}"
 
 
 def _generations(config: RunConfig) -> str:

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from iterdeploy import registry
 from iterdeploy.config import ConfigError, ModelConfig, RunConfig
 from iterdeploy.curation.named import find_policies
 from iterdeploy.curation.policies import Keep, compose, rewarded
 from iterdeploy.models import chat
-from iterdeploy.models.loading import base_policy, context_length, model_folder
+from iterdeploy.models.loading import base_policy, code_files, context_length, model_folder, tokenizer_digest
+from iterdeploy.record.provenance import Facts
 from iterdeploy.redaction import refuse_keys
 from iterdeploy.samplers import Sampler, check_sampler, make_sampler
 from iterdeploy.steps.clock import Clock
@@ -30,6 +32,16 @@ class Components:
 
     def sampler(self, policy: Policy) -> Sampler:
         return make_sampler(policy, self.config)
+
+    def facts(self) -> Facts:
+        """What the run's provenance says of them."""
+        folder = Path(self.base.base_model)
+        return Facts(
+            remote_code=code_files(folder) if self.config.model.trust_remote_code else None,
+            tokenizer=tokenizer_digest(folder),
+            code=registry.code_files(self.config),
+            tasks=self.tasks.describe(),
+        )
 
 
 def assemble(config: RunConfig) -> Components:

@@ -5,7 +5,7 @@ from pathlib import Path
 from iterdeploy.curation.policies import TrainingPool
 from iterdeploy.steps.clock import Activity
 from iterdeploy.steps.run import Run
-from iterdeploy.training.examples import make_examples
+from iterdeploy.training.examples import StoredExamples
 from iterdeploy.training.trainer import TrainingExamples, read_policy
 from iterdeploy.types import Policy
 
@@ -16,7 +16,7 @@ def fine_tune(policy: Policy, pool: TrainingPool, run: Run) -> Policy:
     start = run.trainer.start(run.policy(0), policy)
 
     def fit(out: Path) -> None:
-        examples = make_examples(run.store.each(pool.weights), pool.weights)
+        examples = StoredExamples(run.store.path, pool.weights)
         with (
             run.clock.activity(Activity.TRAINING),
             run.display.bar(f"training generation {generation}", "tokens") as progress,

@@ -32,6 +32,11 @@ class PythonTasks:
         if missing := [name for name in MEMBERS if not hasattr(self._tasks, name)]:
             raise ConfigError(f"tasks.kind: {self._kind} has no {missing[0]!r}; a task set has {', '.join(MEMBERS)}")
 
+    @property
+    def name(self) -> str:
+        """Of the class, or the entry point."""
+        return self._kind.rpartition(":")[2]
+
     @cached_property
     def held_out(self) -> Sequence[Task]:
         return self._checked(self._tasks.held_out, Split.HELD_OUT)
@@ -54,7 +59,7 @@ class PythonTasks:
 
     def describe(self) -> Mapping[str, str]:
         described = self._tasks.describe() if hasattr(self._tasks, "describe") else {}
-        return {"Tasks": self._kind, **{str(label): str(text) for label, text in described.items()}}
+        return {"Tasks": self.name, **{str(label): str(text) for label, text in described.items()}}
 
     def order(self, verdict: Verdict) -> tuple[float, ...]:
         """Of two valid answers to a task the one with the higher reward is better, unless the task set has an order."""

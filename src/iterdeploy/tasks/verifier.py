@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
 
 from iterdeploy.config import RunConfig, UserError
@@ -47,7 +48,7 @@ def judged(tasks: PythonTasks, task: Task, completions: Sequence[Completion]) ->
         if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
             return Verdict.error(f"a verdict's reward and facts are finite numbers, not {numbers!r:.200}")
         json.dumps([verdict.answer, verdict.reason, verdict.validator], allow_nan=False)
-        return verdict
+        return verdict if verdict.validator else replace(verdict, validator=tasks.name)
     except Exception as error:
         return Verdict.error(f"the verifier failed: {type(error).__name__}: {error}")
 

@@ -1,10 +1,46 @@
-"""From curated traces to training examples: the stored token ids, never re-rendered and never re-tokenised text."""
+"""From curated traces to training examples: the stored token ids, never re-rendered and never re-tokenised text.
+
+Processes that train are handed ids and the store's path (`StoredExamples`), not tokens.
+"""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
+from typing import overload
 
+from iterdeploy.record.store import TraceStore
 from iterdeploy.types import Completion, Example, Trace
+
+
+class StoredExamples(Sequence[Example]):
+    """The examples of a pool, read from a run's store when they are first looked into.
+
+    `weights`: trace id -> weight in the loss.
+    """
+
+    def __init__(self, store: Path, weights: Mapping[str, float]) -> None:
+        self.store = store
+        self.weights = weights
+
+    @cached_property
+    def _read(self) -> list[Example]:
+        store = TraceStore(self.store, read_only=True)
+        try:
+            return make_examples(store.each(self.weights), self.weights)
+        finally:
+            store.close()
+
+    def __len__(self) -> int:
+        return len(self._read)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | list[Example]:
+        return self._read[index]
 
 
 def make_examples(traces: Iterable[Trace], weights: Mapping[str, float]) -> list[Example]:

@@ -13,11 +13,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 from iterdeploy.config import ModelConfig, TrainingConfig, UserError
+from iterdeploy.training.examples import StoredExamples
 from iterdeploy.training.fit import fit
 from iterdeploy.training.phase import Phase, Progress, TrainingError, TrainingExamples
 from iterdeploy.training.ranks import Ranks
@@ -31,7 +33,7 @@ def fit_in_workers(phase: Phase, out: Path, progress: Progress) -> None:
     """`fit` in as many processes as the configuration says."""
     folder = out / "workers"
     _empty(folder)
-    (folder / "phase.json").write_text(_written(phase), encoding="utf-8")
+    (folder / "phase.json").write_text(written(phase), encoding="utf-8")
     workers = [_start(out, rank, phase) for rank in range(phase.config.processes)]
     relay = threading.Thread(target=_relay, args=(workers[0].stdout, progress))
     relay.start()
@@ -88,32 +90,45 @@ def _empty(folder: Path) -> None:
         path.unlink()
 
 
-def _written(phase: Phase) -> str:
+def written(phase: Phase) -> str:
+    """The phase as the workers read it."""
     values = {
         "config": phase.config.model_dump(mode="json"),
         "model": phase.model.model_dump(mode="json"),
         "seed": phase.seed,
         "start": asdict(phase.start),
         "generation": phase.generation,
-        "examples": [asdict(example) for example in phase.pool.examples],
+        "pool": _pool_written(phase.pool.examples),
         "digest": phase.pool.digest,
     }
     return json.dumps(values)
 
 
-def _read(text: str) -> Phase:
-    values: dict[str, Any] = json.loads(text)
-    examples = [
+def _pool_written(examples: Sequence[Example]) -> dict[str, Any]:
+    """Of a run's pool its ids alone; each worker reads their tokens from the store itself."""
+    if isinstance(examples, StoredExamples):
+        return {"store": str(examples.store.absolute()), "weights": dict(examples.weights)}
+    return {"examples": [asdict(example) for example in examples]}
+
+
+def _pool_read(values: Mapping[str, Any]) -> Sequence[Example]:
+    if "store" in values:
+        return StoredExamples(Path(values["store"]), values["weights"])
+    return [
         Example(**{**row, "token_ids": tuple(row["token_ids"]), "spans": tuple(map(tuple, row["spans"]))})
         for row in values["examples"]
     ]
+
+
+def read(text: str) -> Phase:
+    values: dict[str, Any] = json.loads(text)
     return Phase(
         TrainingConfig.model_validate(values["config"]),
         ModelConfig.model_validate(values["model"]),
         values["seed"],
         Policy(**values["start"]),
         values["generation"],
-        TrainingExamples(examples, values["digest"]),
+        TrainingExamples(_pool_read(values["pool"]), values["digest"]),
     )
 
 
@@ -131,7 +146,7 @@ def main(out: Path) -> int:
     from iterdeploy.models.loading import device_of
 
     folder = out / "workers"
-    phase = _read((folder / "phase.json").read_text(encoding="utf-8"))
+    phase = read((folder / "phase.json").read_text(encoding="utf-8"))
     ranks = Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     backend = "gloo"
     if device_of(phase.model) == "cuda":

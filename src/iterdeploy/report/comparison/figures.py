@@ -165,8 +165,8 @@ def trends(comparison: Comparison) -> list[Figure]:
              plan("reasoning_tokens")),
         made("entropy", "Entropy per token", f"In nats, of the answers to {words} tasks.", THOUSANDTHS,
              lambda one: _per_token(((one.get("diversity") or {}).get(split) or {}).get("entropy"))),
-        made("distinct-plans", "Distinct plans per valid sample", "Of the answers to deployed tasks; from near 0, "
-             "always the same plan, to 1. Compare only arms with equally many samples a task.", HUNDREDTHS,
+        made("distinct-answers", "Distinct answers per valid sample", "Of the answers to deployed tasks; from near 0, "
+             "always the same answer, to 1. Compare only arms with equally many samples a task.", HUNDREDTHS,
              varied("deployed", "distinct_per_valid")),
         made("drift", "Distance from the base model", "KL(generation 0 || this one) per token, in nats.", THOUSANDTHS,
              lambda one: _per_token((one.get("drift") or {}).get("kl"))),
@@ -197,7 +197,7 @@ def verdicts(comparison: Comparison) -> Figure:
     return figure.bars(
         "verdicts",
         "Verdicts",
-        "What the validator said of all answers of the last generation, to held-out and deployed tasks together.",
+        "Of all answers of the last generation, to held-out and deployed tasks together.",
         "Stacked bars: the shares of the last generation's verdicts, one bar per run.",
         bars,
         "{:.0%}".format,

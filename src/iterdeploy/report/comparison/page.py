@@ -40,7 +40,7 @@ def sections(comparison: Comparison) -> list[Section]:
             *drawn.by_size(comparison), *drawn.coverages(comparison)[1:],
         ),
         section(
-            "measures", "Plans, answers, diversity", "Measures",
+            "measures", "Answers and diversity", "Measures",
             "Means over seeds; bands are t intervals over seeds, which a single seed has not.",
             *drawn.trends(comparison), drawn.verdicts(comparison),
         ),

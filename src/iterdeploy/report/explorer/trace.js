@@ -31,7 +31,7 @@ function traceView({ trace, task, answers, partial }, filters) {
 }
 
 function playback(trace, task) {
-  if (!task.scene) return make("p", { class: "note" }, task.no_scene);
+  if (!task.scene) return task.no_scene && make("p", { class: "note" }, task.no_scene);
   const player = makePlayer(new Film(task.scene, trace.moves, trace.plan), trace);
   if (!trace.plan.length) return make("div", { class: "playback" }, player.element);
   const steps = make("div", { class: "steps" }, make("h4", {}, "Plan"), player.plan);
@@ -122,6 +122,6 @@ function details(trace) {
   return (
     `Sample ${trace.sample} of task ${trace.task}; trace ${trace.id}; ${cost}${form}` +
     `${counted(trace.tokens, "token")}, ${trace.reasoning_tokens.toLocaleString("en")} of them reasoning, ` +
-    `at temperature ${trace.temperature}; judged by ${trace.validator}.`
+    `at temperature ${trace.temperature}${trace.validator && `; judged by ${trace.validator}`}.`
   );
 }

@@ -24,6 +24,8 @@ class Contents:
     name: str
     config: RunConfig
     config_text: str
+    described: Mapping[str, str]
+    """What the task set says of its tasks: label -> text."""
     calls: Sequence[Mapping[str, Any]]
     """provenance.json: one entry for the start and for each resume."""
     state: Mapping[str, Any]
@@ -59,6 +61,7 @@ def read(run_dir: RunDir, *, live: bool = False) -> Contents:
         name=run_dir.path.name,
         config=config,
         config_text=(run_dir.path / "config.toml").read_text(encoding="utf-8"),
+        described=run_dir.described,
         calls=run_dir.calls,
         state=run_dir.state(),
         metrics=metrics,

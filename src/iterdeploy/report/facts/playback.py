@@ -53,7 +53,7 @@ class Moves:
 
 
 def scene_of(payload: Mapping[str, str]) -> Scene | str:
-    """The scene of a task, or in words why there is none."""
+    """The scene of a task, or in words why it has none; no words for a task without PDDL."""
     read = _read(payload)
     if isinstance(read, str):
         return read
@@ -121,7 +121,7 @@ def _unmet(task: Task, condition: Condition, row: tuple[str, ...], state: State)
 
 def _read(payload: Mapping[str, str]) -> tuple[Domain, Problem] | str:
     if "domain" not in payload or "problem" not in payload:
-        return "The task is not a planning task, so there is nothing to play."
+        return ""
     try:
         return domain_of(payload["domain"]), problem_of(payload["problem"], payload["domain"])
     except PddlError as error:

@@ -7,7 +7,7 @@ from iterdeploy.metrics.records import Point
 from iterdeploy.report.drawing import tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Metrics
-from iterdeploy.report.drawing.trend import HUNDREDTHS, SHARE, THOUSANDTHS, Series, trend
+from iterdeploy.report.drawing.trend import HUNDREDTHS, SHARE, TENTHS, THOUSANDTHS, Series, trend
 
 
 def figures(metrics: Sequence[Metrics]) -> list[Figure]:
@@ -19,18 +19,18 @@ def figures(metrics: Sequence[Metrics]) -> list[Figure]:
             THOUSANDTHS, {f"{words} tasks": _nats(metrics, split, "entropy") for split, words in SPLITS.items()},
         ),
         trend(
-            "distinct-plans", "Distinct valid plans per task",
-            "Among the samples of one task, over the tasks that this generation solved. More samples find more plans: "
-            "compare only like with like. Splits with one sample a task are left out.",
+            "distinct-answers", "Distinct valid answers per task",
+            "Among the samples of one task, over the tasks that this generation solved. More samples find more, "
+            "so compare only like with like. Splits with one sample a task are left out.",
             HUNDREDTHS, {f"{words} tasks": _distinct(metrics, split) for split, words in SPLITS.items()},
         ),
         trend(
             "copies", "Copies of the training pool",
             "The share of answers to deployed tasks whose tokens are those of a trace that trained this generation, "
-            "and the share of its valid answers whose plan is.",
+            "and the share of its valid answers that say the same as one.",
             SHARE, {
                 "answers, token by token": _plain(metrics, "deployed", "identical_to_pool"),
-                "valid plans": _plain(metrics, "deployed", "valid_plans_from_pool"),
+                "valid answers": _plain(metrics, "deployed", "valid_plans_from_pool"),
             },
         ),
         trend(
@@ -38,6 +38,11 @@ def figures(metrics: Sequence[Metrics]) -> list[Figure]:
             "Kullback-Leibler divergence KL(generation 0 || this one) per token, in nats, over answers that generation "
             "0 gave. Bands are 95% intervals.",
             THOUSANDTHS, {"divergence": _drift(metrics)},
+        ),
+        trend(
+            "reasoning-tokens", "Reasoning tokens",
+            "Mean tokens of reasoning before the answer, over all answers, valid or not.",
+            TENTHS, {f"{words} tasks": _reasoning(metrics, split) for split, words in SPLITS.items()},
         ),
         trend(
             "lost", "Solved before and lost",
@@ -68,11 +73,11 @@ def numbers(metrics: Sequence[Metrics]) -> list[Group]:
 
 
 _ROWS = [
-    ("distinct_plans", "distinct valid plans per solved task", False),
+    ("distinct_plans", "distinct valid answers per solved task", False),
     ("distinct_plans_so_far", "the same, all generations so far", False),
-    ("distinct_per_valid", "distinct plans per valid sample", False),
+    ("distinct_per_valid", "distinct answers per valid sample", False),
     ("identical_to_pool", "answers identical to a pool trace", True),
-    ("valid_plans_from_pool", "valid plans from the pool", True),
+    ("valid_plans_from_pool", "valid answers that the pool has", True),
     ("ever_solved", "tasks solved by some generation so far", True),
     ("lost", "solved before and lost", True),
     ("coverage_of_solved_before", "coverage of those solved before", True),
@@ -90,6 +95,12 @@ def _values(metrics: Sequence[Metrics], split: str, key: str) -> list[float | No
 def _plain(metrics: Sequence[Metrics], split: str, key: str) -> Series:
     values = {one["generation"]: _of(one, split).get(key) for one in metrics}
     return {generation: Point(value) for generation, value in values.items() if value is not None}
+
+
+def _reasoning(metrics: Sequence[Metrics], split: str) -> Series:
+    """Nothing where no answer has any."""
+    values = {one["generation"]: one[split]["reasoning_tokens"] for one in metrics if one[split]}
+    return {generation: Point(value) for generation, value in values.items()} if any(values.values()) else {}
 
 
 def _nats(metrics: Sequence[Metrics], split: str, key: str) -> Series:

@@ -1,4 +1,4 @@
-"""What the plans are like: lengths, the longest, their cost against reference plans, the reasoning before them."""
+"""What the plans are like: lengths, the longest, their cost against reference plans."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from iterdeploy.metrics.records import Point
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Metrics, Table
-from iterdeploy.report.drawing.trend import HUNDREDTHS, TENTHS, WHOLE, Series, trend
+from iterdeploy.report.drawing.trend import HUNDREDTHS, WHOLE, Series, trend
 from iterdeploy.report.facts.contents import Contents
 
 
@@ -53,11 +53,6 @@ def trends(metrics: Sequence[Metrics]) -> list[Figure]:
             "tasks, so a level curve can hide improvement.",
             HUNDREDTHS, _by_split(metrics, "cost_ratio"),
         ),
-        trend(
-            "reasoning-tokens", "Reasoning tokens",
-            "Mean tokens of reasoning before the answer, over all answers, valid or not.",
-            TENTHS, _by_split(metrics, "reasoning_tokens"),
-        ),
     ]  # fmt: skip
     return [one for one in made if one is not None]
 
@@ -74,9 +69,9 @@ def _by_split(metrics: Sequence[Metrics], key: str) -> dict[str, Series]:
 
 
 def domain_table(contents: Contents) -> Table | None:
-    """What the figures above would mix, by domain; None for a run of one domain."""
+    """What the figures above would mix, by domain; None for a run of one domain or without plans."""
     counts = contents.counts
-    if len(counts.domains) < 2:
+    if len(counts.domains) < 2 or not counts.lengths:
         return None
     groups = []
     for domain in counts.domains:
@@ -85,7 +80,6 @@ def domain_table(contents: Contents) -> Table | None:
             ["mean valid plan, steps", *(tables.mean(one.mean_plan) for one in found)],
             ["longest valid plan, steps", *(tables.number(one.longest_plan) for one in found)],
             ["cost, times the reference plan's", *(tables.ratio(one.cost_ratio) for one in found)],
-            ["reasoning tokens, mean", *(tables.mean(one.reasoning_tokens) for one in found)],
         ]
         groups.append(Group([row for row in rows if set(row[1:]) != {NOTHING}], domain))
     return Table(["generation", *(str(one["generation"]) for one in contents.metrics)], groups)

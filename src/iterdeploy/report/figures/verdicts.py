@@ -1,4 +1,4 @@
-"""What the validator said of all answers, and why it refused."""
+"""What became of all answers, and why they were refused."""
 
 from collections import Counter
 
@@ -37,7 +37,7 @@ def verdicts(contents: Contents) -> Figure:
     return figure.bars(
         "verdicts",
         "Verdicts",
-        "What the validator said of all answers, to held-out and deployed tasks together.",
+        "Of all answers, to held-out and deployed tasks together.",
         "Stacked bars: the shares of the verdicts, one bar per generation.",
         bars,
         "{:.0%}".format,
