@@ -1,1 +1,1 @@
-"""The chapters of the audit's calibration: each adds the outcome of one pool to the rates of its rows."""
+"""The chapters of both calibrations: each adds the outcome of one pool, or of one simulated run, to its rows."""

@@ -1,13 +1,11 @@
 """Answers of a finished run, curated anew by known rules, and how often something is so."""
 
-from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from statsmodels.stats.proportion import proportion_confint
-
+from calibration.rates import Rates, covers
 from iterdeploy.audit import observe_run
 from iterdeploy.audit.decisions import decisions
 from iterdeploy.audit.findings import CHANCE, corrected, of_reward
@@ -24,13 +22,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 COLUMNS = ("values", "task", "domain", "size", "generation", "deployed", "valid")
-
-
-class Ends(Protocol):
-    @property
-    def low(self) -> float | None: ...
-    @property
-    def high(self) -> float | None: ...
 
 
 @dataclass(frozen=True)
@@ -102,32 +93,6 @@ def judged(answers: Answers, kept: "NDArray[np.bool_]", *, by_generation: bool =
 def named(of: Reward) -> set[str]:
     """Every feature in any finding about a reward."""
     return {name for one in of_reward(of) for name in one.features}
-
-
-def covers(ends: Ends, truth: float) -> bool:
-    return (
-        (-float("inf") if ends.low is None else ends.low) <= truth <= (float("inf") if ends.high is None else ends.high)
-    )
-
-
-@dataclass
-class Rates:
-    """Row -> how often it was so, of how many."""
-
-    counts: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
-    targets: dict[str, str] = field(default_factory=dict)
-
-    def add(self, row: str, so: bool, target: str = "") -> None:
-        self.counts[row][0] += bool(so)
-        self.counts[row][1] += 1
-        self.targets[row] = target
-
-    def table(self) -> str:
-        lines = ["| | target | measured [Monte Carlo error] | of |", "|---|---|---|---|"]
-        for row, (so, total) in self.counts.items():
-            low, high = proportion_confint(so, total, method="wilson")
-            lines.append(f"| {row} | {self.targets[row]} | {so / total:.1%} [{low:.1%}, {high:.1%}] | {total} |")
-        return "\n".join(lines)
 
 
 __all__ = ["CHANCE", "PUBLISHED", "Answers", "Rates", "covers", "judged", "logistic", "named"]

@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -174,6 +174,24 @@ class SamplingConfig(Section):
     max_errors: float = Field(0.1, ge=0, le=1)
     """The run stops before a larger share of a generation's answers is stored as ERROR: those that the validator failed
     on, and those to which a server had no usable answer."""
+
+
+class EvaluationConfig(Section):
+    """Held-out tasks asked again at other temperatures, only to measure. The temperature of the loop is always measured
+    and costs nothing more; `iterdeploy measure` adds others to a run later."""
+
+    temperatures: tuple[Annotated[float, Field(ge=0, le=100)], ...] = Field((), strict=False)
+    """Such as [0.0, 0.6]; 0: the likeliest token at every step. Each costs as many answers as there are held-out tasks,
+    in every generation."""
+    samples: int = Field(1, gt=0, le=100_000)
+    """Answers to each held-out task at each of them; at 0 one, as all would be the same."""
+
+    @field_validator("temperatures")
+    @classmethod
+    def _temperatures_can_be_sampled(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if low := [value for value in values if 0 < value < 0.01]:
+            raise ValueError(f"a temperature is 0 or at least 0.01, not {low[0]:g}")
+        return values
 
 
 class ServerConfig(Section):
@@ -354,6 +372,7 @@ class RunConfig(Section):
     tasks: TasksConfig
     validation: ValidationConfig = ValidationConfig()
     sampling: SamplingConfig = SamplingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
     server: ServerConfig = ServerConfig()
     curation: CurationConfig = CurationConfig()
     training: TrainingConfig
@@ -364,11 +383,12 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _a_generation_can_be_answered(self) -> Self:
         tasks, sampling = self.tasks, self.sampling
-        each = tasks.deployed * sampling.samples + tasks.held_out * sampling.held_out_samples
+        measured = len(self.evaluation.temperatures) * self.evaluation.samples
+        each = tasks.deployed * sampling.samples + tasks.held_out * (sampling.held_out_samples + measured)
         if (answers := len(tasks.domains) * each) > MOST_ANSWERS:
             raise ValueError(
                 f"a generation of {answers:,} answers is more than the {MOST_ANSWERS:,} that are possible: lower "
-                "tasks.deployed, tasks.held_out or sampling.samples"
+                "tasks.deployed, tasks.held_out, sampling.samples or evaluation.samples"
             )
         return self
 

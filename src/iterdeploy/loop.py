@@ -9,6 +9,7 @@ resumes: it is called again and does what is still owed.
 """
 
 from iterdeploy.deployment.deploy import ask, deploy
+from iterdeploy.deployment.measurements import evaluate
 from iterdeploy.deployment.sampled import Sampled
 from iterdeploy.steps.curate import curate
 from iterdeploy.steps.fine_tune import fine_tune
@@ -28,6 +29,7 @@ def run_loop(run: Run) -> None:
         requests += ask(run.tasks.held_out, samples.held_out_samples)
         deploy(policy, requests, Sampled(run), run)
         check_answers(policy, run)
+        evaluate(policy, run)
 
         measure(policy, run)
         if generation < run.config.generations:

@@ -54,6 +54,23 @@ def plain_logprobs(loaded: Loaded, said: Completion) -> list[float]:
     return values
 
 
+def test_at_temperature_0_every_token_is_the_likeliest(loaded: Loaded) -> None:
+    import torch
+
+    sampling = CONFIG.sampling.model_copy(update={"temperature": 0.0})
+    greedy = CONFIG.model_copy(update={"sampling": sampling})
+    with TransformersSampler(base_policy(model_folder(CONFIG.model)), greedy) as one:
+        answers = one.sample(PROMPTS[:4], 1)
+        assert answers == one.sample(PROMPTS[:4], 2)
+    model: Any = loaded.model
+    for said in answers:
+        ids = torch.tensor([said.prompt_token_ids + said.token_ids])
+        with torch.no_grad():
+            likeliest = model(input_ids=ids, use_cache=False).logits[0].argmax(-1)
+        assert tuple(likeliest[len(said.prompt_token_ids) - 1 : -1].tolist()) == said.token_ids
+        assert said.logprobs == pytest.approx(plain_logprobs(loaded, said), abs=1e-4)
+
+
 def test_the_prompt_ids_are_the_tokenizer_s_and_carry_no_padding(loaded: Loaded, sampled: list[Completion]) -> None:
     assert len({len(said.prompt_token_ids) for said in sampled}) > 2
     for prompt, said in zip(PROMPTS, sampled, strict=True):

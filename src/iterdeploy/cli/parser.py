@@ -16,6 +16,7 @@ EXAMPLES = """examples:
   iterdeploy extend longer --generations 8       go on beyond its end
   iterdeploy status longer --json                coverage, diversity, pools, verdicts, seconds
   iterdeploy view longer                         its report from the store, while it runs
+  iterdeploy measure longer --temperature 0      what it does when it is decoded greedily
   iterdeploy compare quickstart longer           runs and seeds side by side
   iterdeploy audit longer                        what its curation really rewards
   iterdeploy validate domain.pddl problem.pddl plan.txt
@@ -82,6 +83,19 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_json(status)
     _add_runs_dir(status)
+
+    measure = command("measure", "ask a run its held-out tasks at another temperature, or more often")
+    _add_run(measure)
+    measure.add_argument(
+        "--temperature", type=_temperature, required=True, metavar="T", help="0: the likeliest token at every step"
+    )
+    measure.add_argument(
+        "--samples", type=_whole(1, 100_000), default=1, metavar="K", help="answers to each task (default: 1)"
+    )
+    measure.add_argument("--generation", type=GENERATION, metavar="G", help="only this one (default: all)")
+    _add_trust(measure)
+    _add_json(measure, "print what `status --json` does")
+    _add_runs_dir(measure)
 
     report = command("report", "write a run's report.html")
     _add_run(report)
@@ -322,6 +336,14 @@ def _share(text: str) -> float:
     if not 0 <= share <= 1:
         raise argparse.ArgumentTypeError(f"a share such as 5% or 0.05, not {short(text)!r}")
     return share
+
+
+def _temperature(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", text) or not (
+        text.strip("0.") == "" or 0.01 <= float(text) <= 100
+    ):
+        raise argparse.ArgumentTypeError(f"0, or a number from 0.01 to 100, not {short(text)!r}")
+    return float(text)
 
 
 GENERATION = _whole(0, 10_000)

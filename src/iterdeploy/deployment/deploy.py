@@ -14,13 +14,16 @@ from iterdeploy.steps.stops import check_errors
 from iterdeploy.types import Policy, Status, Task
 
 
-def ask(tasks: Sequence[Task], samples: int) -> list[Request]:
-    return [Request(task, index) for task in tasks for index in range(samples)]
+def ask(tasks: Sequence[Task], samples: int, first: int = 0) -> list[Request]:
+    """Requests for the answers to each task with the sample indices from `first` to `samples` - 1."""
+    return [Request(task, index) for task in tasks for index in range(first, samples)]
 
 
-def deploy(policy: Policy, requests: Sequence[Request], deployment: Deployment, run: Run) -> None:
+def deploy(
+    policy: Policy, requests: Sequence[Request], deployment: Deployment, run: Run, title: str = "answers"
+) -> None:
     """Writes a trace for every request that has none. The model is loaded only if there is one."""
-    done = run.store.keys(policy.generation)
+    done = run.shelf.keys(policy.generation)
     owed = [
         still
         for batch in batches(requests, run.config.sampling.batch_size)
@@ -33,14 +36,14 @@ def deploy(policy: Policy, requests: Sequence[Request], deployment: Deployment, 
     if not owed:
         return
     total, reached = len(requests), len(requests) - sum(map(len, owed))
-    with run.display.bar(f"generation {policy.generation}: answers", "answers") as progress:
+    with run.display.bar(f"generation {policy.generation}: {title}", "answers") as progress:
         progress(reached, total)
         for batch in deployment.traces(policy, owed):
             errors = [trace.verdict.reason for trace in batch.traces if trace.verdict.status is Status.ERROR]
             check_errors(errors, total, policy, run)
             with run.clock.activity(Activity.OTHER):
                 tasks = {request.task.id: request.task for request in batch.requests}
-                run.store.add(tasks, batch.traces, run.clock.take())
+                run.shelf.add(tasks, batch.traces, run.clock.take())
             reached += len(batch.traces)
             progress(reached, total)
 

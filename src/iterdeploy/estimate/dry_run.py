@@ -62,8 +62,9 @@ class Plan:
     @property
     def answers(self) -> int:
         """Of one generation."""
-        sampling = self.config.sampling
-        return len(self.deployed) * sampling.samples + len(self.held_out) * sampling.held_out_samples
+        sampling, measured = self.config.sampling, self.config.evaluation
+        each = sampling.held_out_samples + len(measured.temperatures) * measured.samples
+        return len(self.deployed) * sampling.samples + len(self.held_out) * each
 
     @property
     def prompt(self) -> float:

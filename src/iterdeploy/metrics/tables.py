@@ -13,7 +13,9 @@ def by_temperature(standings: Sequence[Standing], against: int = 0) -> Table:
     corrected = corrections(standings)
     rows = []
     for one in sorted(standings, key=lambda one: (one.temperature, one.generation)):
-        row = [f"{one.temperature:g}", str(one.generation), str(one.samples), share(one.coverage), sizes(one.frontiers)]
+        best = f"{max(one.pass_at_k.items())[1].value:.1%}" if one.samples > 1 else NOTHING
+        row = [f"{one.temperature:g}", str(one.generation), str(one.samples), share(one.coverage), best,
+               sizes(one.frontiers)]  # fmt: skip
         change = one.paired
         row += [NOTHING] * 4
         if change is not None:
@@ -22,12 +24,13 @@ def by_temperature(standings: Sequence[Standing], against: int = 0) -> Table:
         rows.append(tuple(row))
     return Table(
         "Held-out tasks, by temperature",
-        ("temperature", "generation", "answers to each", "coverage", "frontier", f"against generation {against}",
-         "gained", "lost", "chance"),
+        ("temperature", "generation", "answers to each", "coverage", "any of them", "frontier",
+         f"against generation {against}", "gained", "lost", "chance"),
         tuple(rows),
         (
-            "Frontier: the largest size with a tenth solved. Gained, lost: tasks solved more often, and less often, "
-            f"than by generation {against}; chance: the p-value of that, corrected for all rows (Holm).",
+            "Any of them: the share of tasks that at least one of so many answers solves. Frontier: the largest size "
+            "with a tenth solved. Gained, lost: tasks solved more often, and less often, than by generation "
+            f"{against}; chance: the p-value of that, corrected for all rows (Holm).",
         ),
     )  # fmt: skip
 

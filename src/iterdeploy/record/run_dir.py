@@ -147,6 +147,20 @@ class RunDir:
             raise
 
     @classmethod
+    def add_to(cls, path: Path) -> "RunDir":
+        """A run that is there, to add measurements to its store: locked, and nothing else of it is written."""
+        refuse_links(path)
+        locked = lock.take(path)
+        try:
+            run_dir = cls(path, TraceStore(path / "traces.sqlite"), Sealed(path, origin(path / "config.toml")), locked)
+            assert run_dir.config, "it is checked before anything else"
+            run_dir.check_store()
+            return run_dir
+        except BaseException:
+            os.close(locked)
+            raise
+
+    @classmethod
     def read(cls, path: Path) -> "RunDir":
         """The run for reading only: no lock, nothing is written."""
         if not (path / "config.toml").is_file():

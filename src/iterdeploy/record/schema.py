@@ -1,7 +1,8 @@
 """The tables of the trace store, and how a store of an earlier version is read and brought forward.
 
-A store of version 1 is described in the terms of version 2 by views. A reader lays them over the old tables and writes
-nothing; a writer copies what they show into new tables, in one transaction.
+What version 1 has in another form is described in the terms of today by views. A reader lays them over the old tables
+and writes nothing; a writer copies what they show into new tables, in one transaction. Version 2 lacks the table of
+measurements, which a reader sees as an empty one.
 """
 
 import json
@@ -11,8 +12,7 @@ import sqlite3
 from iterdeploy.record.blobs import unpack
 from iterdeploy.types import tokens_digest
 
-VERSION = 2
-READABLE = (1, VERSION)
+VERSION = 3
 
 OWN = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -52,6 +52,16 @@ CREATE TABLE feedback (
 CREATE INDEX feedback_of_trace ON feedback (trace_id);
 """
 
+MEASUREMENTS = """(
+    row INTEGER PRIMARY KEY,
+    task_id TEXT NOT NULL REFERENCES tasks (id), generation INTEGER NOT NULL, temperature REAL NOT NULL,
+    sample_index INTEGER NOT NULL, policy_id TEXT NOT NULL,
+    status TEXT NOT NULL, reason TEXT NOT NULL, reward REAL NOT NULL, answer TEXT NOT NULL, facts TEXT NOT NULL,
+    tokens INTEGER NOT NULL, text TEXT NOT NULL,
+    UNIQUE (task_id, generation, temperature, sample_index)
+)"""
+"""Answers to held-out tasks that were asked only to measure. They are no traces: nothing that trains can meet them."""
+
 VIEWS_OF_1 = """
 CREATE TEMP VIEW traces AS SELECT
     old.rowid AS row, old.id AS id, task_id, generation, sample_index, policy_id, status, reason,
@@ -72,23 +82,39 @@ CREATE TEMP TABLE feedback (row, id, trace_id, user, judgement, correction, metr
 def create(sql: sqlite3.Connection) -> None:
     """The tables of an empty store. Inside a transaction of the caller's."""
     _execute(sql, OWN + TRACES)
+    sql.execute(f"CREATE TABLE measurements {MEASUREMENTS}")
     sql.execute("INSERT INTO meta VALUES ('schema', ?)", [str(VERSION)])
 
 
-def show_as_current(sql: sqlite3.Connection, old: str = "traces") -> None:
-    """Lets a connection read a store of version 1 as if it were current. Nothing is written into the file."""
+def show_as_current(sql: sqlite3.Connection, version: int) -> None:
+    """Lets a connection read a store of an earlier version as if it were current. Nothing is written into the file."""
+    if version == 1:
+        _show_1(sql, "traces")
+    if version < 3:
+        sql.execute(f"CREATE TEMP TABLE measurements {MEASUREMENTS.replace('REFERENCES tasks (id)', '')}")
+
+
+def migrate(sql: sqlite3.Connection, version: int) -> None:
+    """Brings a store of an earlier version forward. Inside a transaction of the caller's."""
+    if version == 1:
+        _migrate_1(sql)
+    if version < 3:
+        sql.execute(f"CREATE TABLE measurements {MEASUREMENTS}")
+    sql.execute("UPDATE meta SET value = ? WHERE key = 'schema'", [str(VERSION)])
+
+
+def _show_1(sql: sqlite3.Connection, old: str) -> None:
     sql.create_function("facts_of_plan", 5, _facts_of_plan, deterministic=True)
     sql.create_function("sum_of", 1, _sum_of, deterministic=True)
     sql.create_function("digest_of", 1, lambda blob: tokens_digest([unpack("I", blob)]), deterministic=True)
     _execute(sql, VIEWS_OF_1.format(old=old))
 
 
-def migrate(sql: sqlite3.Connection) -> None:
-    """Brings a store of version 1 forward. Inside a transaction of the caller's."""
+def _migrate_1(sql: sqlite3.Connection) -> None:
     sql.execute("DROP INDEX main.traces_by_generation")
     sql.execute("ALTER TABLE main.traces RENAME TO traces_of_1")
     _execute(sql, TRACES)
-    show_as_current(sql, "traces_of_1")
+    _show_1(sql, "traces_of_1")
     for table in ("traces", "calls"):
         columns = ", ".join(row[1] for row in sql.execute(f"PRAGMA main.table_info({table})"))
         sql.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM temp.{table}")
@@ -96,7 +122,6 @@ def migrate(sql: sqlite3.Connection) -> None:
         sql.execute(f"DROP VIEW temp.{table}")
     sql.execute("DROP TABLE temp.feedback")
     sql.execute("DROP TABLE main.traces_of_1")
-    sql.execute("UPDATE meta SET value = ? WHERE key = 'schema'", [str(VERSION)])
 
 
 def _facts_of_plan(

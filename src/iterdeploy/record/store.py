@@ -81,8 +81,8 @@ class TraceStore:
             if version != schema.VERSION and not read_only:
                 self._bring_forward()
                 version = schema.VERSION
-            elif version == 1:
-                schema.show_as_current(self._sql)
+            elif version is not None and version < schema.VERSION:
+                schema.show_as_current(self._sql, version)
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
                 raise
@@ -109,11 +109,11 @@ class TraceStore:
     def _bring_forward(self) -> None:
         """Makes the tables of an empty store, or those of an earlier version current."""
         with _Transaction(self._sql):
-            match self._version():  # asked again: another process may have been faster
-                case None:
-                    schema.create(self._sql)
-                case 1:
-                    schema.migrate(self._sql)
+            version = self._version()  # asked again: another process may have been faster
+            if version is None:
+                schema.create(self._sql)
+            elif version < schema.VERSION:
+                schema.migrate(self._sql, version)
 
     def close(self) -> None:
         self._sql.close()
@@ -239,9 +239,13 @@ class TraceStore:
         return starmap(Outcome, self._sql.execute(query, [split, up_to]))
 
     def results(self, generations: int) -> Iterator[TaskResult]:
-        """How the tasks of the first `generations` generations went."""
-        query = """SELECT generation, split, domain, size, task_id, sum(status = 'valid'), count(*)
-            FROM traces JOIN tasks ON tasks.id = task_id WHERE generation < ? GROUP BY generation, task_id"""
+        """How the tasks of the first `generations` generations went, also where they were asked only to measure."""
+        query = """SELECT generation, split, domain, size, task_id, sum(status = 'valid'), count(*), NULL
+            FROM traces JOIN tasks ON tasks.id = task_id WHERE generation < ?1 GROUP BY generation, task_id
+            UNION ALL
+            SELECT generation, split, domain, size, task_id, sum(status = 'valid'), count(*), temperature
+            FROM measurements JOIN tasks ON tasks.id = task_id WHERE generation < ?1
+            GROUP BY generation, task_id, temperature"""
         return starmap(TaskResult, self._sql.execute(query, [generations]))
 
     def written(self, after: int = 0) -> Iterator[Written]:

@@ -25,6 +25,8 @@ from iterdeploy.types import Completion, Policy
 if TYPE_CHECKING:
     import torch
 
+COLDEST = 1e-4
+"""Below it a temperature is as good as 0."""
 COMPACT_BELOW = 0.8
 """Ended sequences leave the batch when fewer than this share of its rows still run; copying the cache costs, too."""
 
@@ -131,7 +133,7 @@ def _decode(here: Loaded, rows: list[Row], random: "torch.Generator", watch: Cal
             .logits[:, -1]
             .float()
         )  # (B, V)
-        chosen = torch.multinomial((logits / temperatures).softmax(-1), 1, generator=random)
+        chosen = _chosen(logits, temperatures, random)  # (B, 1)
         logprobs = logits.log_softmax(-1).gather(1, chosen)
         for row, token, logprob in zip(running, chosen[:, 0].tolist(), logprobs[:, 0].tolist(), strict=True):
             if row.going:
@@ -149,6 +151,14 @@ def _decode(here: Loaded, rows: list[Row], random: "torch.Generator", watch: Cal
             running = [running[i] for i in going]
             cache.batch_select_indices(keep)
             ids, positions, attention, temperatures = ids[keep], positions[keep], attention[keep], temperatures[keep]
+
+
+def _chosen(logits: "torch.Tensor", temperatures: "torch.Tensor", random: "torch.Generator") -> "torch.Tensor":
+    """One token for each row, from logits (B, V) and temperatures (B, 1); at temperature 0 the likeliest."""
+    import torch
+
+    drawn = torch.multinomial((logits / temperatures.clamp(min=COLDEST)).softmax(-1), 1, generator=random)
+    return torch.where(temperatures == 0, logits.argmax(-1, keepdim=True), drawn)
 
 
 def _left_padded(rows: Sequence[Row], here: Loaded) -> "tuple[torch.Tensor, torch.Tensor]":

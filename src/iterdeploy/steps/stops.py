@@ -48,7 +48,7 @@ def check_errors(new: Sequence[str], answers: int, policy: Policy, run: Run) -> 
     if not new:
         return
     generation, config = policy.generation, run.config
-    count = len(new) + run.store.verdict_counts().get(generation, {}).get(Status.ERROR, 0)
+    count = len(new) + run.shelf.verdict_counts().get(generation, {}).get(Status.ERROR, 0)
     most = math.ceil(config.sampling.max_errors * answers)
     if count > most:
         raise Stopped(

@@ -17,6 +17,7 @@ is kept beside theory.json until all of its generation are, so an interrupted tw
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from iterdeploy.models.loading import load
@@ -103,7 +104,7 @@ def _trained(subject: Subject, name: str, weights: Mapping[str, float], steps: i
     folder = stage.folder(
         name, lambda out: trainer.fit(subject.start, generation, pool, out, lambda done, in_all: None)
     )
-    return read_policy(folder)
+    return replace(read_policy(folder), base_model=subject.parts.base.base_model)
 
 
 def _changes(subject: Subject, policies: Mapping[str, Policy]) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
