@@ -169,6 +169,9 @@ class SamplingConfig(Section):
     batch_size: int = Field(128, gt=0, le=1_000_000)
     """Sequences sampled together; also the unit that is written to the store at once. A server is not held up by the
     end of a batch: there, small batches only mean that less is lost when a run dies."""
+    processes: int = Field(0, ge=0, le=1024)
+    """For "transformers": processes of this machine that sample, each with `model.threads` threads and the whole model.
+    The answers are the same bits whatever their number. 0: as many as the cores allow, once there is enough to do."""
     max_truncated: float = Field(0.9, ge=0, le=1)
     """The run stops when a larger share of a generation's samples is truncated."""
     max_errors: float = Field(0.1, ge=0, le=1)

@@ -11,7 +11,7 @@ from iterdeploy.samplers.protocol import Answered, Asked, Failed, Sampler
 from iterdeploy.types import Policy
 
 SAMPLERS = {
-    "transformers": "iterdeploy.samplers.transformers:TransformersSampler",
+    "transformers": "iterdeploy.samplers.processes:ParallelSampler",
     "vllm": "iterdeploy.samplers.vllm:VllmSampler",
     "openai": "iterdeploy.samplers.openai:OpenAiSampler",
 }

@@ -6,21 +6,19 @@ verdict. It ends when the process that started it does.
 
 import json
 import math
-import os
 import sys
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
 from iterdeploy.config import RunConfig, UserError
+from iterdeploy.parent import end_with_parent
 from iterdeploy.tasks.python import PythonTasks
 from iterdeploy.types import Completion, Task, Verdict
 
 
 def main(descriptor: int) -> None:
-    threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
+    end_with_parent()
     pipe = Connection(descriptor)
     try:
         tasks = PythonTasks(RunConfig.model_validate_json(pipe.recv()))
@@ -51,13 +49,6 @@ def judged(tasks: PythonTasks, task: Task, completions: Sequence[Completion]) ->
         return verdict if verdict.validator else replace(verdict, validator=tasks.name)
     except Exception as error:
         return Verdict.error(f"the verifier failed: {type(error).__name__}: {error}")
-
-
-def _end_with(parent: int) -> None:
-    """Ends this process when the one that started it is gone, even in the middle of a verifier that hangs."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
 
 
 if __name__ == "__main__":
