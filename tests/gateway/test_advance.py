@@ -3,72 +3,23 @@
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from helpers.serving import NAME, Live, config_of, tasks_of
+from helpers.deployments import OPEN_GATE, acts, advance, answering, command, deployed, pool, publish
+from helpers.serving import NAME, tasks_of
 from helpers.support import assert_refused, iterdeploy
-from iterdeploy.record.run_dir import RunDir
-from iterdeploy.record.store import TraceStore
-from iterdeploy.record.traffic import Traffic
 
 pytestmark = pytest.mark.slow
-OPEN_GATE = {"deployment.margin": 1.0, "deployment.max_drift": 100.0, "deployment.max_warnings": 99}
-
-
-def deployed(folder: Path, **overrides: Any) -> Live:
-    return Live(folder, config_of({"curation.policies": ["published", "best_per_task"], **overrides}))
-
-
-def publish(live: Live, count: int, user: str = "ann", **headers: str) -> list[str]:
-    """Asks the first tasks and publishes every answer. Ids of the traces."""
-    found = []
-    for task in tasks_of(live.config)[:count]:
-        trace_id = live.ask(task.prompt, headers=headers).json()["id"]
-        live.client.post("/v1/feedback", json={"trace": trace_id, "verdict": "publish", "user": user})
-        found.append(trace_id)
-    return found
-
-
-def answering(live: Live, prompt: str, **more: Any) -> str:
-    """The generation that answers."""
-    return str(live.ask(prompt, max_tokens=1, **more).headers["x-iterdeploy-generation"])
-
-
-def advance(live: Live, check_exit: int = 0) -> str:
-    done = iterdeploy("advance", NAME, "--runs-dir", live.path.parent)
-    assert done.returncode == check_exit and "Traceback" not in done.stderr, (done.stdout, done.stderr)
-    return done.stdout
-
-
-def command(live: Live, *words: object) -> None:
-    done = iterdeploy(*words, "--runs-dir", live.path.parent)
-    assert done.returncode == 0, done.stderr
-
-
-def pool(live: Live, generation: int) -> set[str]:
-    run_dir = RunDir.read(live.path)
-    found = run_dir.pool(generation)
-    run_dir.close()
-    assert found is not None
-    return set(found["weights"])
-
-
-def acts(live: Live) -> list[str]:
-    store = TraceStore(live.path / "traces.sqlite", read_only=True)
-    found = [act.act for _, act in Traffic(store).acts()]
-    store.close()
-    return found
 
 
 def test_what_people_publish_makes_the_next_generation_while_the_old_one_serves(tmp_path: Path) -> None:
     live = deployed(tmp_path, **OPEN_GATE)
     prompt = tasks_of(live.config)[0].prompt
-    published = set(publish(live, 10))
+    published = set(publish(live, range(10)))
     ignored = live.ask(tasks_of(live.config)[12].prompt).json()["id"]
-    refused = set(publish(live, 2, **{"X-Iterdeploy-Train": "no"}))
+    refused = set(publish(live, range(2), **{"X-Iterdeploy-Train": "no"}))
     served: list[httpx.Response] = []
     going = True
 
@@ -89,32 +40,40 @@ def test_what_people_publish_makes_the_next_generation_while_the_old_one_serves(
     assert answering(live, prompt) == "1"
     assert answering(live, prompt, model=f"{NAME}@g0") == "0"
 
-    command(live, "rollback", NAME)
+    command(live, "rollback")
     assert answering(live, prompt) == "0"
-    command(live, "canary", NAME, 1, "50%")
+    command(live, "canary", 1, "50%")
     assert {answering(live, prompt) for _ in range(40)} == {"0", "1"}
     assert len({answering(live, prompt, session="s") for _ in range(10)}) == 1, "a session stays with one generation"
-    command(live, "canary", NAME, 1, 0)
+    command(live, "canary", 1, 0)
 
-    publish(live, 6)
+    publish(live, range(6))
     assert "generation 2 serves" in advance(live)
     assert pool(live, 1) - published, "the pool is of all generations"
-    assert acts(live) == ["advance", "promote", "rollback", "canary", "canary", "advance", "promote"]
+    assert [act.act for act in acts(live)] == [
+        "advance",
+        "promote",
+        "rollback",
+        "canary",
+        "canary",
+        "advance",
+        "promote",
+    ]
     assert_refused(iterdeploy("rollback", NAME, "--to", 7, "--runs-dir", tmp_path), "no such generation")
     assert_refused(iterdeploy("resume", NAME, "--runs-dir", tmp_path), "advance")
     for reading in ("status", "report"):
-        command(live, reading, NAME)
+        command(live, reading)
     assert "Traceback" not in live.end()
 
 
 def test_the_gate_keeps_back_what_is_not_shown_to_be_as_good(tmp_path: Path) -> None:
     live = deployed(tmp_path, **{"deployment.margin": 0.0, "training.learning_rate": 1.0, "tasks.held_out": 24})
     prompt = tasks_of(live.config)[0].prompt
-    publish(live, 8)
+    publish(live, range(8))
     said = advance(live, check_exit=3)
     assert "generation 0 serves on" in said and "margin" in said
     assert answering(live, prompt) == "0"
-    command(live, "promote", NAME, 1)
+    command(live, "promote", 1)
     assert answering(live, prompt) == "1"
     live.end()
 
