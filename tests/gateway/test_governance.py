@@ -1,4 +1,4 @@
-"""Who may do what, whose answers train, who is forgotten, and why: read from pools, weights and the bytes on the disk."""
+"""Who may do what, whose answers train, who is forgotten, and why: read from pools, weights and the disk."""
 
 import json
 import time
@@ -119,7 +119,7 @@ def test_a_session_belongs_to_its_key(open_to_others: tuple[Live, dict[str, str]
 
 
 def test_a_revoked_key_ends_at_once(open_to_others: tuple[Live, dict[str, str]]) -> None:
-    live, keys = open_to_others
+    live, _ = open_to_others
     made = command(live, "keys", "guest").strip()
     assert live.client.get("/v1/models", headers=with_key(made)).status_code == 200
     done = iterdeploy("keys", "revoke", NAME, "guest", "--runs-dir", live.path.parent)

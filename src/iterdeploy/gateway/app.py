@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from iterdeploy.config import UserError
@@ -21,15 +21,25 @@ from iterdeploy.gateway.callers import Rates, caller, identify
 from iterdeploy.gateway.deployed import Deployed
 from iterdeploy.gateway.engine import Engine
 from iterdeploy.gateway.feedback import FeedbackBody, give
+from iterdeploy.gateway.inbox import example, shown, waiting
 from iterdeploy.gateway.openai import OpenAi
+from iterdeploy.gateway.page import page
 from iterdeploy.gateway.question import Form, Question, read
 from iterdeploy.gateway.question import event as event_of
 from iterdeploy.gateway.refusal import Refusal
 from iterdeploy.gateway.requests import body_of, check_source, retry_of, session_of
 from iterdeploy.gateway.writer import Writer
+from iterdeploy.record.standing import Key
 
 LOG = logging.getLogger(__name__)
 Handler = Callable[[Request], Awaitable[Response]]
+SAFE = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Headers of every answer."""
 CHAT, TEXT, MESSAGES = OpenAi(chat=True), OpenAi(chat=False), Anthropic()
 
 
@@ -65,6 +75,11 @@ class Gateway:
             for prefix in ("", "/s/{session}")
         ]
         routes.append(Route("/v1/feedback", self._guarded(CHAT, self._feedback), methods=["POST"]))
+        for path, handler in (
+            ("/", self._page), ("/v1/inbox", self._inbox), ("/v1/example", self._example),
+            ("/v1/traces/{trace}", self._trace),
+        ):  # fmt: skip
+            routes.append(Route(path, self._guarded(CHAT, handler)))
         models = self._guarded(CHAT, self._models)
         routes += [Route(prefix + "/v1/models", models) for prefix in ("", "/s/{session}")]
         handlers = {HTTPException: self._other}
@@ -76,17 +91,18 @@ class Gateway:
         async def guarded(request: Request) -> Response:
             try:
                 check_source(request, self._names)
-                return await handler(request)
+                response = await handler(request)
             except Exception as error:
                 refusal = _refusal(error)
-                return JSONResponse(form.error(refusal), refusal.status, refusal.headers)
+                response = JSONResponse(form.error(refusal), refusal.status, refusal.headers)
+            response.headers.update(SAFE)
+            return response
 
         return guarded
 
     def _asking(self, form: Form) -> Handler:
         async def ask(request: Request) -> Response:
-            key = identify(request.headers, self._deployed.standing(), "ask", self._names is None)
-            self._rates.take(key.name)
+            key = self._key(request, "ask")
             question = form.question(await body_of(request, self._deployed.terms.max_body))
             who = caller(key, request.headers, question.user, self._deployed.terms)
             answer = await self._answering.begin(question, who, session_of(request), retry_of(request, key.name))
@@ -132,8 +148,7 @@ class Gateway:
                 self._answering.abandon(answer)
 
     async def _feedback(self, request: Request) -> Response:
-        key = identify(request.headers, self._deployed.standing(), "judge", self._names is None)
-        self._rates.take(key.name)
+        key = self._key(request, "judge")
         said = read(FeedbackBody, await body_of(request, self._deployed.terms.max_body))
         who = caller(key, request.headers, said.user, self._deployed.terms)
         retry = retry_of(request, key.name)
@@ -145,11 +160,32 @@ class Gateway:
         return JSONResponse({"id": judged[0].id, "feedback": found}, 201)
 
     async def _models(self, request: Request) -> Response:
-        identify(request.headers, self._deployed.standing(), "ask", self._names is None)
+        self._key(request, "ask")
         name = self._deployed.name
         names = [name, *(f"{name}@g{generation}" for generation in self._deployed.generations())]
         models = [{"id": model, "object": "model", "created": 0, "owned_by": "iterdeploy"} for model in names]
         return JSONResponse({"object": "list", "data": models})
+
+    async def _page(self, request: Request) -> Response:
+        return HTMLResponse(page().html, headers={"Content-Security-Policy": page().policy})
+
+    async def _inbox(self, request: Request) -> Response:
+        self._key(request, "judge")
+        return JSONResponse({"traces": waiting(self._deployed)})
+
+    async def _trace(self, request: Request) -> Response:
+        key = self._key(request, "")
+        return JSONResponse(shown(self._deployed, request.path_params["trace"], key))
+
+    async def _example(self, request: Request) -> Response:
+        self._key(request, "ask")
+        return JSONResponse({"prompt": example(self._deployed)})
+
+    def _key(self, request: Request, scope: str) -> Key:
+        """The key that the request shows, which must allow what `scope` says, and may not ask too often."""
+        key = identify(request.headers, self._deployed.standing(), scope, self._names is None)
+        self._rates.take(key.name)
+        return key
 
     async def _other(self, request: Request, error: Exception) -> Response:
         """What the routes themselves refuse."""

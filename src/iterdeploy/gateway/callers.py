@@ -28,7 +28,7 @@ class Caller:
 
 
 def identify(headers: Mapping[str, str], standing: Standing, scope: str, needed: bool) -> Key:
-    """The key that a request shows. Refusal if it is none, or does not allow what `scope` says.
+    """The key that a request shows. Refusal if it is none, or does not allow what `scope` says; empty: any key will do.
 
     `needed`: whether there must be one.
     """
@@ -40,7 +40,7 @@ def identify(headers: Mapping[str, str], standing: Standing, scope: str, needed:
         raise Refusal(401, "invalid_key", "a valid key is needed: Authorization: Bearer KEY", {
             "WWW-Authenticate": "Bearer"
         })  # fmt: skip
-    if scope not in key.scopes:
+    if scope and scope not in key.scopes:
         raise Refusal(403, "not_allowed", f"this key may {' and '.join(key.scopes)}, not {scope}")
     return key
 

@@ -1,5 +1,9 @@
 """The plan in a verdict: what the planning task sets put into `Verdict.answer`."""
 
+from collections.abc import Mapping
+
+from iterdeploy.pddl import PddlError, states
+from iterdeploy.planning.parsed import domain_of, problem_of
 from iterdeploy.types import Verdict
 
 Plan = tuple[tuple[str, ...], ...]
@@ -12,3 +16,16 @@ def plan_of(verdict: Verdict) -> Plan:
     if "plan_length" not in verdict.facts or not isinstance(steps, list | tuple):
         return ()
     return tuple(tuple(map(str, step)) for step in steps if isinstance(step, list | tuple))
+
+
+def facts_along(payload: Mapping[str, str], steps: Plan, most: int = 200) -> list[list[str]]:
+    """The facts that hold before a plan and after each of its first `most` steps, as far as they can be taken; nothing
+    for a task that the package's validator cannot read."""
+    found: list[list[str]] = []
+    try:
+        domain = domain_of(payload["domain"])
+        for state in states(domain, problem_of(payload["problem"], payload["domain"]), steps[:most]):
+            found.append(sorted(" ".join(map(str, atom)) for atom in state))
+    except PddlError:
+        pass  # what could be done is found
+    return found

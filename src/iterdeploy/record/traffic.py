@@ -143,6 +143,13 @@ class Traffic:
         for row in self.store.rows(f"SELECT * FROM origins {where}", values):
             yield Origin(**{**dict(row), "train": bool(row["train"]), "delivered": bool(row["delivered"])})
 
+    def unjudged(self, count: int) -> list[str]:
+        """Ids of at most `count` delivered answers that nobody has judged, the oldest first."""
+        query = """SELECT trace_id FROM origins WHERE delivered AND NOT EXISTS
+            (SELECT 1 FROM feedback WHERE feedback.trace_id = origins.trace_id AND judgement != 'metric')
+            ORDER BY at, trace_id LIMIT ?"""
+        return [row["trace_id"] for row in self.store.rows(query, [count])]
+
     def act(self, who: str, act: str, **details: JSON) -> None:
         values = [now(), who, act, json.dumps(details)]
         self.store.execute("INSERT INTO acts (at, who, act, details) VALUES (?, ?, ?, ?)", values)
