@@ -182,6 +182,24 @@ def parser() -> argparse.ArgumentParser:
     _add_trust(why)
     _add_runs_dir(why)
 
+    simulate = command("simulate", "let simulated users ask a deployment that is served, and judge its answers")
+    _add_run(simulate)
+    simulate.add_argument(
+        "--url", default="http://127.0.0.1:8765", metavar="URL", help="where it is served (%(default)s)"
+    )
+    simulate.add_argument("--users", type=_whole(1, 10_000), default=20, metavar="N", help="(default: 20)")
+    simulate.add_argument("--rounds", type=_whole(1, 10_000), default=1, metavar="N", help="times each task is asked")
+    simulate.add_argument("--tasks", type=_whole(1, 1_000_000), metavar="N", help="only the first N (default: all)")
+    simulate.add_argument(
+        "--profile",
+        default="valid",
+        metavar="POLICY",
+        help="what they publish: a curation policy such as valid, noisy(0.1) or prefer(detour,3); or poison(SHARE): so "
+        "many of them publish what is wrong, and the others what is valid (default: valid)",
+    )
+    _add_trust(simulate)
+    _add_runs_dir(simulate)
+
     acts = command("acts", "show what was decided about a deployment, by whom and when")
     _add_run(acts)
     _add_json(acts, "one JSON object a line")

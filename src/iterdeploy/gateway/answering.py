@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from iterdeploy.config import UserError
 from iterdeploy.gateway.callers import Caller
 from iterdeploy.gateway.deployed import Deployed, stick_to
-from iterdeploy.gateway.engine import Ask, Engine
+from iterdeploy.gateway.engine import Ask, Engine, Said
 from iterdeploy.gateway.question import Head, Question
 from iterdeploy.gateway.refusal import Refusal
 from iterdeploy.gateway.tasks import judged
@@ -113,14 +113,15 @@ class Answering:
 
     async def _write(self, answer: Answer, ask: Ask, policy: Policy, task: Task, origin: Origin) -> Completion:
         try:
-            completion = None
+            whole = None
             async for said in self._engine.answer(policy, ask):
-                if isinstance(said, Completion):
-                    completion = said
+                if isinstance(said, Said):
+                    whole = said
                 else:
                     answer.say(said)
-            if completion is None:
+            if whole is None:
                 raise Refusal(502, "no_answer", "the model gave no answer")
+            completion = whole.completion
             verdict = await asyncio.to_thread(self._verdict, task, completion)
             trace = Trace.make(
                 task,
@@ -130,7 +131,7 @@ class Answering:
                 sampling=Sampling(ask.temperature, ask.limit, self._deployed.config.model.dtype),
                 completions=[completion],
                 verdict=verdict,
-                source=self._engine.source,
+                source=whole.source,
             )
             await self._writer.do(lambda traffic: store(traffic, task, replace(trace, id=origin.trace_id), origin))
             return completion

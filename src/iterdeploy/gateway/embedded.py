@@ -13,13 +13,14 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from iterdeploy.config import RunConfig
-from iterdeploy.gateway.engine import Ask
-from iterdeploy.types import Completion, Policy
+from iterdeploy.gateway.engine import Ask, Said
+from iterdeploy.types import Policy
 
 if TYPE_CHECKING:
     from iterdeploy.models.loading import Loaded
     from iterdeploy.samplers.transformers import Row
 
+SOURCE = "transformers"
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 """At the end of a text: more tokens are needed to know the sign."""
 
@@ -29,18 +30,16 @@ class Job:
     policy: Policy
     ask: Ask
     loop: asyncio.AbstractEventLoop
-    said: "asyncio.Queue[str | Completion | Exception]" = field(default_factory=asyncio.Queue)
+    said: "asyncio.Queue[str | Said | Exception]" = field(default_factory=asyncio.Queue)
     sent: str = ""
     gone: bool = False
     """Nobody waits for it any more."""
 
-    def tell(self, what: str | Completion | Exception) -> None:
+    def tell(self, what: str | Said | Exception) -> None:
         self.loop.call_soon_threadsafe(self.said.put_nowait, what)
 
 
 class Embedded:
-    source = "transformers"
-
     def __init__(self, config: RunConfig, models: int) -> None:
         """`models`: generations that are held in memory at once."""
         self._config = config
@@ -56,11 +55,11 @@ class Embedded:
         self._new.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    async def answer(self, policy: Policy, ask: Ask) -> AsyncIterator[str | Completion]:
+    async def answer(self, policy: Policy, ask: Ask) -> AsyncIterator[str | Said]:
         job = Job(policy, ask, asyncio.get_running_loop())
         self._new.put(job)
         try:
-            while not isinstance(said := await job.said.get(), Completion):
+            while not isinstance(said := await job.said.get(), Said):
                 if isinstance(said, Exception):
                     raise said
                 yield said
@@ -104,7 +103,7 @@ class Embedded:
                 completion = said(here, row)
                 if job.ask.stream and (rest := completion.text.removeprefix(job.sent)):
                     job.tell(rest)
-                job.tell(completion)
+                job.tell(Said(completion, SOURCE))
         except Exception as error:
             for job in batch:
                 job.tell(error)

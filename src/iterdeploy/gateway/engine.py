@@ -20,16 +20,20 @@ class Ask:
     """Whether its text is wanted while it is written."""
 
 
-class Engine(Protocol):
-    @property
-    def source(self) -> str:
-        """As traces name where they come from."""
-        ...
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A whole answer."""
 
+    completion: Completion
+    source: str
+    """As its trace names where it comes from."""
+
+
+class Engine(Protocol):
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
 
-    def answer(self, policy: Policy, ask: Ask) -> AsyncIterator[str | Completion]:
-        """Pieces of text, where they are wanted, and at the end the completion. ServerError if there is none."""
+    def answer(self, policy: Policy, ask: Ask) -> AsyncIterator[str | Said]:
+        """Pieces of text, where they are wanted, and at the end the whole answer. ServerError if there is none."""
         ...

@@ -11,11 +11,13 @@ from iterdeploy.gateway.deployed import Deployed, check
 from iterdeploy.gateway.embedded import Embedded
 from iterdeploy.gateway.engine import Engine
 from iterdeploy.gateway.requests import LOOPBACK
+from iterdeploy.gateway.upstream import Upstream
 from iterdeploy.gateway.writer import Writer
 from iterdeploy.record import lock
 from iterdeploy.record.run_dir import RunDir, RunDirError
 from iterdeploy.record.traffic import Traffic
 from iterdeploy.steps.components import Components, assemble
+from iterdeploy.types import Policy
 
 GATEWAY = "gateway.lock"
 """One gateway at a time serves a deployment."""
@@ -60,7 +62,7 @@ def serve(path: Path, config: RunConfig, host: str, port: int, command: list[str
         writer = Writer(path / "traces.sqlite")
         stack.callback(writer.close)
         judges = stack.enter_context(components.tasks.judges())
-        engine = engine_of(config)
+        engine = engine_of(config, components.base)
         answering = Answering(deployed, engine, writer, judges)
         names = frozenset(_with_port(name, port) for name in LOOPBACK) if host in LOOPBACK else None
 
@@ -72,12 +74,17 @@ def serve(path: Path, config: RunConfig, host: str, port: int, command: list[str
         uvicorn.Server(uvicorn.Config(app, **options)).run(sockets=[listening])  # type: ignore[arg-type]
 
 
-def engine_of(config: RunConfig) -> Engine:
+def engine_of(config: RunConfig, base: Policy) -> Engine:
     """The model that answers. ConfigError if the configured sampler cannot be served."""
     assert config.deployment is not None
+    if config.sampling.sampler == "openai":
+        return Upstream(config, base)
     if config.sampling.sampler == "transformers":
         return Embedded(config, config.deployment.models)
-    raise ConfigError(f"sampling.sampler = {config.sampling.sampler!r} cannot answer live")
+    raise ConfigError(
+        f'sampling.sampler = "{config.sampling.sampler}" cannot answer live: "transformers" answers in this process, '
+        'and "openai" through a server that runs, such as vLLM\'s'
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:
