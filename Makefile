@@ -6,11 +6,15 @@ BIN := .venv/bin
 VLLM := .venv-vllm/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast check bench bench-validate bench-startup bench-sampling bench-report bench-light-rows bench-train \
+.PHONY: demo serve test test-fast check bench bench-validate bench-startup bench-sampling bench-report bench-light-rows \
+        bench-gateway bench-train \
         bench-sample calibrate test-vllm test-chat fuzz docs format venv clean
 
 demo: venv          ## the whole loop with the embedded model: five generations on a CPU
 	$(BIN)/iterdeploy run quickstart
+
+serve: venv         ## a live deployment of the embedded model, at http://127.0.0.1:8765/
+	$(BIN)/iterdeploy serve deployment
 
 test: venv          ## all tests
 	$(PYTEST)
@@ -53,6 +57,9 @@ bench-report: venv  ## the report of 10,000 traces, and pages served from a stor
 bench-sample: venv $(VLLM)/.installed ## our sampling path beside the raw engine's
 	ITERDEPLOY_VLLM_PYTHON=$(CURDIR)/$(VLLM)/python $(BIN)/python benchmarks/bench_served.py
 	$(BIN)/python benchmarks/bench_sampling.py
+
+bench-gateway: venv ## milliseconds that the gateway adds to a model server, with every answer on the disk
+	$(BIN)/python benchmarks/bench_gateway.py
 
 bench-train: venv   ## tokens per second of the trainer beside TRL's
 	$(BIN)/pip install --quiet $(PIP_ARGS) --constraint constraints.txt trl datasets

@@ -2,12 +2,26 @@
 
 import argparse
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from iterdeploy import __version__
-from iterdeploy.wording import did_you_mean, plain, short
+from iterdeploy.cli.arguments import (
+    GENERATION,
+    SEED,
+    add_accept,
+    add_figures,
+    add_json,
+    add_run,
+    add_runs_dir,
+    add_trust,
+    later,
+    margin,
+    temperature,
+    whole,
+)
+from iterdeploy.cli.deployment import add_deployment
+from iterdeploy.wording import did_you_mean, plain
 
 EXAMPLES = """examples:
   iterdeploy run quickstart                      the demo: five generations of an embedded model, on a CPU
@@ -36,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 
     def command(name: str, summary: str, module: str = "") -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        sub.set_defaults(command=_later(module or name, name))
+        sub.set_defaults(command=later(module or name, name))
         return sub
 
     run = command("run", "start a run, or continue it if it exists with the same configuration")
@@ -44,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--name", help="the run's name (default: the configuration's)")
     run.add_argument(
         "--seeds",
-        type=_whole(1, 10_000),
+        type=whole(1, 10_000),
         metavar="N",
         help="N runs, one after another, with the seeds S, S + 1, ...: NAME-S, ...",
     )
@@ -52,173 +66,90 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--gpu", metavar="NAME", help="with --dry-run: estimate the hours on h100, a100, 4090, ...")
     run.add_argument(
         "--answer-tokens",
-        type=_whole(1, 10_000_000),
+        type=whole(1, 10_000_000),
         metavar="N",
         help="with --dry-run: mean length of an answer to reckon with (default: half of sampling.max_new_tokens)",
     )
     run.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as training.epochs=3"
     )
-    _add_accept(run)
-    _add_runs_dir(run)
+    add_accept(run)
+    add_runs_dir(run)
 
     resume = command("resume", "continue a run where it stopped, with the configuration it was started with")
-    _add_run(resume)
-    _add_trust(resume)
-    _add_accept(resume)
-    _add_runs_dir(resume)
+    add_run(resume)
+    add_trust(resume)
+    add_accept(resume)
+    add_runs_dir(resume)
 
     extend = command("extend", "continue a run to more generations than it was started with")
-    _add_run(extend)
+    add_run(extend)
     extend.add_argument("--generations", type=GENERATION, required=True, metavar="N", help="how many in all")
-    _add_trust(extend)
-    _add_accept(extend)
-    _add_runs_dir(extend)
+    add_trust(extend)
+    add_accept(extend)
+    add_runs_dir(extend)
 
     status = command("status", "show a run's state and its generations")
-    _add_run(status)
+    add_run(status)
     status.add_argument("--wide", action="store_true", help="every number, for a terminal of 180 columns")
     status.add_argument(
         "--against", type=GENERATION, default=0, metavar="G", help="compare all generations with this one (default: 0)"
     )
-    _add_json(status)
-    _add_runs_dir(status)
+    add_json(status)
+    add_runs_dir(status)
 
     measure = command("measure", "ask a run its held-out tasks at another temperature, or more often")
-    _add_run(measure)
+    add_run(measure)
     measure.add_argument(
-        "--temperature", type=_temperature, required=True, metavar="T", help="0: the likeliest token at every step"
+        "--temperature", type=temperature, required=True, metavar="T", help="0: the likeliest token at every step"
     )
     measure.add_argument(
-        "--samples", type=_whole(1, 100_000), default=1, metavar="K", help="answers to each task (default: 1)"
+        "--samples", type=whole(1, 100_000), default=1, metavar="K", help="answers to each task (default: 1)"
     )
     measure.add_argument("--generation", type=GENERATION, metavar="G", help="only this one (default: all)")
-    _add_trust(measure)
-    _add_json(measure, "print what `status --json` does")
-    _add_runs_dir(measure)
+    add_trust(measure)
+    add_json(measure, "print what `status --json` does")
+    add_runs_dir(measure)
 
     report = command("report", "write a run's report.html")
-    _add_run(report)
-    _add_figures(report)
-    _add_runs_dir(report)
+    add_run(report)
+    add_figures(report)
+    add_runs_dir(report)
 
     compare = command("compare", "write a page that shows runs side by side; seeds of one configuration as one")
     compare.add_argument("runs", metavar="RUN", nargs="+", help="the runs' names")
     compare.add_argument(
-        "--margin", type=_margin, metavar="POINTS", help="say which runs are equivalent: differ by less than this"
+        "--margin", type=margin, metavar="POINTS", help="say which runs are equivalent: differ by less than this"
     )
     compare.add_argument(
         "--out", type=Path, metavar="FILE", help="the page (default: compare.html in the runs' folder)"
     )
-    _add_figures(compare)
-    _add_json(compare)
-    _add_runs_dir(compare)
+    add_figures(compare)
+    add_json(compare)
+    add_runs_dir(compare)
 
     view = command("view", "serve a run's report from its store, while it goes on and whatever its size")
-    _add_run(view)
+    add_run(view)
     view.add_argument("--host", default="127.0.0.1", metavar="H", help="where to serve (default: to this machine only)")
-    view.add_argument("--port", type=_whole(0, 65_535), default=8765, metavar="P", help="(default: 8765; 0: any)")
-    _add_runs_dir(view)
+    view.add_argument("--port", type=whole(0, 65_535), default=8765, metavar="P", help="(default: 8765; 0: any)")
+    add_runs_dir(view)
 
-    serve = command(
-        "serve", "serve a deployment: people and programs ask, judge, and so decide what the next model learns"
-    )
-    serve.add_argument("config", metavar="CONFIG", help="a TOML file, or the name of a packaged configuration")
-    serve.add_argument("--name", help="the deployment's name, and its model's (default: the configuration's)")
-    serve.add_argument(
-        "--host", default="127.0.0.1", metavar="H", help="where to serve (default: to this machine only)"
-    )
-    serve.add_argument("--port", type=_whole(0, 65_535), default=8765, metavar="P", help="(default: 8765; 0: any)")
-    serve.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key, such as training.epochs=3"
-    )
-    _add_runs_dir(serve)
-
-    advance = command("advance", "make a deployment's next generation, which serves if the gate lets it through")
-    _add_run(advance)
-    _add_trust(advance)
-    _add_runs_dir(advance)
-
-    promote = command("promote", "let a generation of a deployment serve, whatever the gate says", "decide")
-    _add_run(promote)
-    promote.add_argument("generation", type=GENERATION, metavar="G")
-    _add_runs_dir(promote)
-
-    rollback = command("rollback", "let an earlier generation of a deployment serve again, at once", "decide")
-    _add_run(rollback)
-    rollback.add_argument("--to", type=GENERATION, metavar="G", help="(default: the one that served before)")
-    _add_runs_dir(rollback)
-
-    canary = command("canary", "let a generation of a deployment answer a share of the requests", "decide")
-    _add_run(canary)
-    canary.add_argument("generation", type=GENERATION, metavar="G")
-    canary.add_argument("share", type=_share, metavar="SHARE", help="such as 5%% or 0.05; 0 ends it")
-    _add_runs_dir(canary)
-
-    keys = command("keys", "say who may ask a deployment, judge its answers, and decide about it").add_subparsers(
-        required=True, metavar="ACTION", dest="action"
-    )
-    for name, summary in (("add", "make a key and show it once"), ("revoke", "end a key"), ("show", "list the keys")):
-        action = keys.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        action.set_defaults(command=_later("keys", name))
-        _add_run(action)
-        if name != "show":
-            action.add_argument("key", metavar="NAME", help="the key's name")
-        if name == "add":
-            _add_terms(action)
-        _add_runs_dir(action)
-
-    forget = command("forget", "delete what a deployment knows of a user, and say what was trained on it")
-    _add_run(forget)
-    forget.add_argument("user", metavar="USER")
-    forget.add_argument("--rebuild", action="store_true", help="remove those generations and make the next without it")
-    _add_trust(forget)
-    _add_runs_dir(forget)
-
-    why = command("why", "say why a trace trained a generation, or did not")
-    _add_run(why)
-    why.add_argument("trace", metavar="TRACE", help="the trace's id")
-    _add_json(why)
-    _add_trust(why)
-    _add_runs_dir(why)
-
-    simulate = command("simulate", "let simulated users ask a deployment that is served, and judge its answers")
-    _add_run(simulate)
-    simulate.add_argument(
-        "--url", default="http://127.0.0.1:8765", metavar="URL", help="where it is served (%(default)s)"
-    )
-    simulate.add_argument("--users", type=_whole(1, 10_000), default=20, metavar="N", help="(default: 20)")
-    simulate.add_argument("--rounds", type=_whole(1, 10_000), default=1, metavar="N", help="times each task is asked")
-    simulate.add_argument("--tasks", type=_whole(1, 1_000_000), metavar="N", help="only the first N (default: all)")
-    simulate.add_argument(
-        "--profile",
-        default="valid",
-        metavar="POLICY",
-        help="what they publish: a curation policy such as valid, noisy(0.1) or prefer(detour,3); or poison(SHARE): so "
-        "many of them publish what is wrong, and the others what is valid (default: valid)",
-    )
-    _add_trust(simulate)
-    _add_runs_dir(simulate)
-
-    acts = command("acts", "show what was decided about a deployment, by whom and when")
-    _add_run(acts)
-    _add_json(acts, "one JSON object a line")
-    _add_runs_dir(acts)
+    add_deployment(command)
 
     traces = command("traces", "print a run's traces, with what the model wrote")
-    _add_run(traces)
+    add_run(traces)
     traces.add_argument("--generation", type=GENERATION, metavar="G", help="only this generation")
     traces.add_argument(
         "--status", choices=["valid", "invalid", "unparseable", "truncated", "error"], help="only this verdict"
     )
     traces.add_argument("--split", choices=["deployed", "held_out"], help="only this split")
     traces.add_argument("--task", metavar="ID", help="only the answers to this task")
-    traces.add_argument("--limit", type=_whole(1, 10**9), metavar="N", help="at most N, the first ones")
-    _add_json(traces, "one JSON object a line, with prompt, text and verdict")
-    _add_runs_dir(traces)
+    traces.add_argument("--limit", type=whole(1, 10**9), metavar="N", help="at most N, the first ones")
+    add_json(traces, "one JSON object a line, with prompt, text and verdict")
+    add_runs_dir(traces)
 
     audit = command("audit", "show what a run's curation rewards, and whether the model comes to do it")
-    _add_run(audit)
+    add_run(audit)
     audit.add_argument("--against", metavar="RUN2", help="another run, to say which effects differ")
     audit.add_argument(
         "--features",
@@ -231,16 +162,16 @@ def parser() -> argparse.ArgumentParser:
     audit.add_argument(
         "--curators", type=Path, metavar="FILE", help="who kept what, as JSON lines: also one audit for each curator"
     )
-    _add_json(audit)
-    _add_runs_dir(audit)
+    add_json(audit)
+    add_runs_dir(audit)
 
     theory = command("theory", "measure how much of a run's fine-tuning is REINFORCE")
-    _add_run(theory)
-    _add_trust(theory)
+    add_run(theory)
+    add_trust(theory)
     theory.add_argument("--generation", type=GENERATION, metavar="G", help="whose pool (default: the last one)")
     theory.add_argument(
         "--traces",
-        type=_whole(1, 1_000_000),
+        type=whole(1, 1_000_000),
         default=300,
         metavar="N",
         help="look at about so many traces of it (default: 300)",
@@ -250,14 +181,14 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="train every phase (or --generation G's) again as REINFORCE would, and compare",
     )
-    _add_json(theory, "print what was written to RUN/theory.json")
-    _add_runs_dir(theory)
+    add_json(theory, "print what was written to RUN/theory.json")
+    add_runs_dir(theory)
 
     validate = command("validate", "judge a plan file: exit status 0 valid, 1 invalid, 2 it could not be judged")
     validate.add_argument("domain", metavar="DOMAIN", type=Path, help="PDDL domain file")
     validate.add_argument("problem", metavar="PROBLEM", type=Path, help="PDDL problem file")
     validate.add_argument("plan", metavar="PLAN", type=Path, help="plan file, one action a line")
-    _add_json(validate)
+    add_json(validate)
     validate.add_argument(
         "--oracle",
         choices=["val", "both"],
@@ -268,27 +199,27 @@ def parser() -> argparse.ArgumentParser:
         required=True, metavar="ACTION", dest="action"
     )
     make = tasks.add_parser("make", help="write seeded tasks as PDDL files", description="Write seeded PDDL tasks.")
-    make.set_defaults(command=_later("tasks", "make"))
+    make.set_defaults(command=later("tasks", "make"))
     make.add_argument("domain", metavar="DOMAIN", help="one of the planning domains")
-    make.add_argument("--count", type=_whole(1, 1_000_000), default=10, metavar="N")
+    make.add_argument("--count", type=whole(1, 1_000_000), default=10, metavar="N")
     make.add_argument("--seed", type=SEED, default=0, metavar="S")
     make.add_argument(
         "--size", default="2-4", metavar="A-B", help="sizes in the domain's unit, such as 2-8 or 3,5, or a ramp: easy"
     )
     make.add_argument("--out", type=Path, required=True, metavar="DIR")
     show = tasks.add_parser("show", help="print one task as a model sees it", description="Print a task's prompt.")
-    show.set_defaults(command=_later("tasks", "show"))
+    show.set_defaults(command=later("tasks", "show"))
     show.add_argument("domain", metavar="DOMAIN", help="one of the planning domains, or a domain file")
     show.add_argument("problem", metavar="PROBLEM", type=Path, nargs="?", help="with a domain file: a problem file")
-    show.add_argument("--size", type=_whole(1, 10_000), default=4, metavar="A", help="in the domain's unit")
+    show.add_argument("--size", type=whole(1, 10_000), default=4, metavar="A", help="in the domain's unit")
     show.add_argument("--seed", type=SEED, default=0, metavar="S")
     show.add_argument("--prompt", choices=["compact", "full"], default="compact", help="as tasks.prompt")
     show.add_argument("--obfuscate", action="store_true", help="as tasks.obfuscate: under random names")
     show.add_argument("--pddl", action="store_true", help="print the PDDL of domain and task instead")
 
     export = command("export", "write a generation's model, or the traces, as a folder for other programs")
-    _add_run(export)
-    _add_trust(export)
+    add_run(export)
+    add_trust(export)
     what = export.add_mutually_exclusive_group(required=True)
     what.add_argument("--generation", type=GENERATION, metavar="G", help="the model of this generation")
     what.add_argument("--traces", action="store_true", help="all traces, as JSONL and Parquet that `datasets` reads")
@@ -298,7 +229,7 @@ def parser() -> argparse.ArgumentParser:
         "--base", metavar="OWNER/NAME", help="what the Hugging Face Hub calls the base model (default: its folder)"
     )
     export.add_argument("--push", metavar="OWNER/NAME", help="then upload it to the Hub, as a private repository")
-    _add_runs_dir(export)
+    add_runs_dir(export)
 
     pretrain = command("pretrain", "make an embedded base model from synthetic demonstrations")
     pretrain.add_argument("config", metavar="CONFIG", help="a TOML file, or the name of a packaged configuration")
@@ -309,8 +240,8 @@ def parser() -> argparse.ArgumentParser:
 
     command("models", "list the embedded models")
     there = command("list", "list the runs that are there, and the packaged configurations")
-    _add_json(there)
-    _add_runs_dir(there)
+    add_json(there)
+    add_runs_dir(there)
     return top
 
 
@@ -325,95 +256,3 @@ class Parser(argparse.ArgumentParser):
                 did_you_mean(wrong[2], known) or f"; there are {', '.join(known)}"
             )
         self.exit(2, f"{self.prog}: {plain(message)} (`{self.prog} --help` says more)\n")
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    """A whole number from `least` to `most`."""
-
-    def number(text: str) -> int:
-        if not re.fullmatch(r"-?[0-9]{1,15}", text) or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"a whole number from {least:,} to {most:,}, not {short(text)!r}")
-        return int(text)
-
-    return number
-
-
-def _margin(text: str) -> float:
-    """Percentage points, as a share."""
-    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,6})?", text) or not float(text):
-        raise argparse.ArgumentTypeError(f"percentage points above 0 and below 100, such as 3, not {short(text)!r}")
-    return float(text) / 100
-
-
-def _share(text: str) -> float:
-    """A share, as a number from 0 to 1 or in per cent."""
-    try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"a share such as 5% or 0.05, not {short(text)!r}")
-    return share
-
-
-def _temperature(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", text) or not (
-        text.strip("0.") == "" or 0.01 <= float(text) <= 100
-    ):
-        raise argparse.ArgumentTypeError(f"0, or a number from 0.01 to 100, not {short(text)!r}")
-    return float(text)
-
-
-GENERATION = _whole(0, 10_000)
-SEED = _whole(0, 10**12)
-
-
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="the run's name")
-
-
-def _add_terms(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scopes", default="ask,judge", metavar="A,B", help="of ask, judge, administer (%(default)s)")
-    parser.add_argument("--user", default="", metavar="USER", help="the only user it stands for")
-    parser.add_argument("--train", choices=["yes", "no"], help="whether its users agree that their answers train")
-    parser.add_argument("--retention", type=_whole(1, 36_500), metavar="DAYS", help="how long they may")
-
-
-def _add_trust(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--trust", action="store_true", help="let the run's configuration start programs, though somebody else wrote it"
-    )
-
-
-def _add_accept(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--accept-code-change", action="store_true", help="go on although Python files that the run uses have changed"
-    )
-
-
-def _add_runs_dir(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept")
-
-
-def _add_figures(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--figures",
-        type=Path,
-        metavar="DIR",
-        help="also write every figure as SVG and PDF for a paper, 3.3 and 6.8 inches wide",
-    )
-
-
-def _add_json(parser: argparse.ArgumentParser, help_text: str = "print JSON") -> None:
-    parser.add_argument("--json", action="store_true", help=help_text)
-
-
-def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
-    """The function of `cli/MODULE.py`, imported when it is called: `--help` must answer at once."""
-
-    def call(arguments: argparse.Namespace) -> int:
-        from importlib import import_module
-
-        return int(getattr(import_module(f"iterdeploy.cli.{module}"), function)(arguments))
-
-    return call

@@ -28,6 +28,7 @@ from iterdeploy.gateway.question import Form, Question, read
 from iterdeploy.gateway.question import event as event_of
 from iterdeploy.gateway.refusal import Refusal
 from iterdeploy.gateway.requests import body_of, check_source, retry_of, session_of
+from iterdeploy.gateway.turning import Turning
 from iterdeploy.gateway.writer import Writer
 from iterdeploy.record.standing import Key
 
@@ -53,6 +54,7 @@ class Gateway:
         self._engine = engine
         self._answering = answering
         self._writer = writer
+        self._turning = Turning(deployed.path, deployed.traffic, deployed.terms.advance_at)
         self._names = names
         self._rates = Rates(deployed.terms.requests_per_minute)
 
@@ -153,6 +155,7 @@ class Gateway:
         who = caller(key, request.headers, said.user, self._deployed.terms)
         retry = retry_of(request, key.name)
         judged = await self._writer.do(lambda traffic: give(traffic, said, who, retry))
+        self._turning.look()
         found = [
             {"id": one.id, "trace": one.trace, "validator": {"status": one.status, "reason": one.reason}}
             for one in judged

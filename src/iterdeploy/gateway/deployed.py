@@ -29,6 +29,7 @@ class Deployed:
 
     def __init__(self, path: Path, components: Components) -> None:
         assert components.config.deployment is not None
+        self.path = path
         self.name = path.name
         self.components = components
         self.config: RunConfig = components.config
