@@ -50,7 +50,8 @@ def explained(error: ValidationError, model: type[Section], layers: Sequence[Lay
 
 
 def _section(annotation: object) -> type[Section] | None:
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+    kinds = get_args(annotation) or (annotation,)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
 
 
 def _key(model: type[Section], names: Sequence[str]) -> list[str]:
