@@ -78,8 +78,9 @@ def configuration() -> str:
         "",
     ]
     top = sections["RunConfig"]
-    nested = [(key, kind) for key, kind, _, _ in fields(top) if kind in sections]
-    lines += ["## Top level", "", *table([field for field in fields(top) if field[1] not in sections])]
+    nested = [(key, found) for key, kind, _, _ in fields(top) if (found := kind.removesuffix(" | None")) in sections]
+    plain = [field for field in fields(top) if field[0] not in dict(nested)]
+    lines += ["## Top level", "", *table(plain)]
     for key, kind in nested:
         about = ast.get_docstring(sections[kind])
         lines += [f"## [{key}]", "", *([" ".join(about.split()), ""] if about else []), *table(fields(sections[kind]))]

@@ -74,7 +74,7 @@ def test_why_a_trace_trained_or_did_not(tmp_path: Path) -> None:
 def open_to_others(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A deployment on all addresses, with two keys."""
     folder = tmp_path_factory.mktemp("keys")
-    config = config_of({"deployment.requests_per_minute": 60, "deployment.waiting": 4})
+    config = config_of({"deployment.requests_per_minute": 30, "deployment.waiting": 4})
     live = Live(folder, config)
     live.end()
     keys = {

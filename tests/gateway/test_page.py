@@ -90,6 +90,7 @@ def test_asked_by_keyboard_published_and_its_plan_played(page: Any, live: Live) 
 def test_the_inbox_shows_what_nobody_judged_until_all_is(page: Any, live: Live) -> None:
     prompts = [task.prompt for task in tasks_of(live.config)[1:4]]
     ids = [live.ask(prompt).json()["id"] for prompt in prompts]
+    live.settle()
     page.click("#show-inbox")
     page.wait_for_selector("#answer:not([hidden])")
     for key in ("p", "r"):
@@ -106,6 +107,7 @@ def test_the_inbox_shows_what_nobody_judged_until_all_is(page: Any, live: Live) 
 
 def test_what_others_wrote_is_only_text(page: Any, live: Live) -> None:
     live.ask(HOSTILE)
+    live.settle()
     page.click("#show-inbox")
     page.wait_for_selector("#answer:not([hidden])")
     assert page.inner_text("#prompt").strip().startswith("</script>")

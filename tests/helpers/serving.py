@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,14 @@ class Live:
         body = {"model": model, "messages": [{"role": "user", "content": prompt}], **more}
         prefix = f"/s/{session}" if session else ""
         return self.client.post(f"{prefix}/v1/chat/completions", json=body, headers=headers)
+
+    def settle(self) -> None:
+        """Waits until every answer is marked as delivered."""
+        for _ in range(200):
+            if all(origin.delivered for origin in self.origins().values()):
+                return
+            time.sleep(0.05)
+        raise AssertionError("an answer is not marked as delivered")
 
     def traces(self) -> dict[str, Trace]:
         store = TraceStore(self.path / "traces.sqlite", read_only=True)

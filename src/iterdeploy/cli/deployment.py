@@ -53,7 +53,7 @@ def add_deployment(command: Command) -> None:
     canary = command("canary", "let a generation of a deployment answer a share of the requests", "decide")
     add_run(canary)
     canary.add_argument("generation", type=GENERATION, metavar="G")
-    canary.add_argument("share", type=share, metavar="SHARE", help="such as 5%% or 0.05; 0 ends it")
+    canary.add_argument("share", type=share, metavar="SHARE", help="such as 0.05; 0 ends it")
     add_runs_dir(canary)
 
     keys = command("keys", "say who may ask a deployment, judge its answers, and decide about it").add_subparsers(
@@ -86,7 +86,7 @@ def add_deployment(command: Command) -> None:
     simulate = command("simulate", "let simulated users ask a deployment that is served, and judge its answers")
     add_run(simulate)
     simulate.add_argument(
-        "--url", default="http://127.0.0.1:8765", metavar="URL", help="where it is served (%(default)s)"
+        "--url", default="http://127.0.0.1:8765", metavar="URL", help="where it is served (default: this machine)"
     )
     simulate.add_argument("--users", type=whole(1, 10_000), default=20, metavar="N", help="(default: 20)")
     simulate.add_argument("--rounds", type=whole(1, 10_000), default=1, metavar="N", help="times each task is asked")
@@ -106,7 +106,10 @@ def add_deployment(command: Command) -> None:
     add_run(chats)
     chats.add_argument("file", type=Path, metavar="FILE", help="JSON lines: messages and a verdict or a score")
     chats.add_argument(
-        "--config", default="deployment", metavar="CONFIG", help="of a deployment that is not there yet (%(default)s)"
+        "--config",
+        default="deployment",
+        metavar="CONFIG",
+        help="of a deployment that is not there yet (default: the packaged one)",
     )
     add_trust(chats)
     add_runs_dir(chats)

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import suppress
 
 from iterdeploy.api.find import checked_name
 from iterdeploy.cli.common import quiet
@@ -22,5 +23,6 @@ def serve(arguments: argparse.Namespace) -> int:
     path = find_config(arguments.config)
     config = load_config(path, arguments.set)
     name = checked_name(arguments.name or path.stem)
-    go(arguments.runs_dir / name, config, arguments.host, arguments.port, command_without_keys(sys.argv))
+    with suppress(KeyboardInterrupt):
+        go(arguments.runs_dir / name, config, arguments.host, arguments.port, command_without_keys(sys.argv))
     return 0

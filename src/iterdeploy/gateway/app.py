@@ -5,7 +5,6 @@ import json
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -19,7 +18,6 @@ from iterdeploy.gateway.answering import Answer, Answering, unavailable
 from iterdeploy.gateway.anthropic import Anthropic
 from iterdeploy.gateway.callers import Rates, caller, identify
 from iterdeploy.gateway.deployed import Deployed
-from iterdeploy.gateway.engine import Engine
 from iterdeploy.gateway.feedback import FeedbackBody, give
 from iterdeploy.gateway.inbox import example, shown, waiting
 from iterdeploy.gateway.openai import OpenAi
@@ -47,11 +45,8 @@ CHAT, TEXT, MESSAGES = OpenAi(chat=True), OpenAi(chat=False), Anthropic()
 class Gateway:
     """The application. `names`: by which it may be called; None: any, and then keys are needed."""
 
-    def __init__(
-        self, deployed: Deployed, engine: Engine, answering: Answering, writer: Writer, names: frozenset[str] | None
-    ) -> None:
+    def __init__(self, deployed: Deployed, answering: Answering, writer: Writer, names: frozenset[str] | None) -> None:
         self._deployed = deployed
-        self._engine = engine
         self._answering = answering
         self._writer = writer
         self._turning = Turning(deployed.path, deployed.traffic, deployed.terms.advance_at)
@@ -59,13 +54,6 @@ class Gateway:
         self._rates = Rates(deployed.terms.requests_per_minute)
 
     def app(self) -> Starlette:
-        @asynccontextmanager
-        async def life(_: Starlette) -> AsyncIterator[None]:
-            await self._engine.start()
-            yield
-            await self._answering.stop()
-            await self._engine.stop()
-
         asked: list[tuple[str, Form]] = [
             ("/v1/chat/completions", CHAT),
             ("/v1/completions", TEXT),
@@ -85,7 +73,7 @@ class Gateway:
         models = self._guarded(CHAT, self._models)
         routes += [Route(prefix + "/v1/models", models) for prefix in ("", "/s/{session}")]
         handlers = {HTTPException: self._other}
-        return Starlette(routes=routes, lifespan=life, exception_handlers=handlers)
+        return Starlette(routes=routes, exception_handlers=handlers)
 
     def _guarded(self, form: Form, handler: Handler) -> Handler:
         """The handler, in which what is refused, and what fails, becomes an answer in the client's own form."""
@@ -136,8 +124,8 @@ class Gateway:
                 yield form.piece(answer.head, piece)
                 sent += piece
             said = await asyncio.shield(answer.work)
-            if rest := said.text.removeprefix(sent):
-                yield form.piece(answer.head, rest)
+            if said.text.startswith(sent) and said.text != sent:
+                yield form.piece(answer.head, said.text[len(sent) :])
             gone = await request.is_disconnected()
             for event in form.end(answer.head, said, question.usage):
                 yield event

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from iterdeploy.config import RunConfig
 from iterdeploy.gateway.engine import Ask, Said
+from iterdeploy.gateway.pieces import Pieces
 from iterdeploy.types import Policy
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from iterdeploy.samplers.transformers import Row
 
 SOURCE = "transformers"
-UNFINISHED = "\N{REPLACEMENT CHARACTER}"
-"""At the end of a text: more tokens are needed to know the sign."""
 
 
 @dataclass(eq=False)
@@ -31,7 +30,6 @@ class Job:
     ask: Ask
     loop: asyncio.AbstractEventLoop
     said: "asyncio.Queue[str | Said | Exception]" = field(default_factory=asyncio.Queue)
-    sent: str = ""
     gone: bool = False
     """Nobody waits for it any more."""
 
@@ -92,34 +90,25 @@ class Embedded:
         try:
             here = self._model(batch[0].policy)
             rows = [Row(list(job.ask.ids), job.ask.limit, job.ask.temperature) for job in batch]
-            jobs = {id(row): job for row, job in zip(rows, batch, strict=True)}
+            jobs = {id(row): (job, Pieces(here.tokenizer)) for row, job in zip(rows, batch, strict=True)}
 
             def watch(running: "list[Row]") -> None:
                 for row in running:
-                    self._tell(jobs[id(row)], row, here)
+                    job, pieces = jobs[id(row)]
+                    if job.gone:  # an answer that nobody waits for ends here
+                        row.limit = len(row.tokens)
+                    elif job.ask.stream and row.going and (piece := pieces.more(row.tokens)):
+                        job.tell(piece)
 
             decode(here, rows, torch.Generator(here.device).manual_seed(secrets.randbits(62)), watch)
-            for row, job in zip(rows, batch, strict=True):
-                completion = said(here, row)
-                if job.ask.stream and (rest := completion.text.removeprefix(job.sent)):
-                    job.tell(rest)
+            for row in rows:
+                (job, pieces), completion = jobs[id(row)], said(here, row)
+                if job.ask.stream and (piece := pieces.rest(completion.text)):
+                    job.tell(piece)
                 job.tell(Said(completion, SOURCE))
         except Exception as error:
             for job in batch:
                 job.tell(error)
-
-    def _tell(self, job: Job, row: "Row", here: "Loaded") -> None:
-        """Says what is new in a text that somebody follows; an answer that nobody waits for ends here."""
-        from iterdeploy.models.chat import readable
-
-        if job.gone:
-            row.limit = len(row.tokens)
-        if not job.ask.stream or not row.going:
-            return
-        text = readable(here.tokenizer, row.tokens)
-        if text.startswith(job.sent) and text != job.sent and not text.endswith(UNFINISHED):
-            job.tell(text[len(job.sent) :])
-            job.sent = text
 
     def _model(self, policy: Policy) -> "Loaded":
         import torch

@@ -1,9 +1,11 @@
 """Puts a deployment together and serves it."""
 
+import asyncio
 import os
 import socket
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from iterdeploy.config import ConfigError, RunConfig, UserError
 from iterdeploy.gateway.answering import Answering
@@ -19,8 +21,13 @@ from iterdeploy.record.traffic import Traffic
 from iterdeploy.steps.components import Components, assemble
 from iterdeploy.types import Policy
 
+if TYPE_CHECKING:
+    import uvicorn
+
 GATEWAY = "gateway.lock"
 """One gateway at a time serves a deployment."""
+BACKLOG = 1024
+"""Connections that may wait to be taken."""
 
 
 def open_folder(path: Path, config: RunConfig, command: list[str]) -> Components:
@@ -68,10 +75,21 @@ def serve(path: Path, config: RunConfig, host: str, port: int, command: list[str
 
         from iterdeploy.gateway.app import Gateway
 
-        app = Gateway(deployed, engine, answering, writer, names).app()
+        app = Gateway(deployed, answering, writer, names).app()
         print(f"http://{_with_port(host, port)}/  (Ctrl-C ends)", flush=True)
-        options = {"log_level": "warning", "access_log": False, "server_header": False, "timeout_keep_alive": 30}
-        uvicorn.Server(uvicorn.Config(app, **options)).run(sockets=[listening])  # type: ignore[arg-type]
+        settings = uvicorn.Config(
+            app, lifespan="off", log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30
+        )
+        asyncio.run(_serve(uvicorn.Server(settings), engine, answering, listening))
+
+
+async def _serve(server: "uvicorn.Server", engine: Engine, answering: Answering, listening: socket.socket) -> None:
+    await engine.start()
+    try:
+        await server.serve(sockets=[listening])
+        await answering.stop()
+    finally:
+        await engine.stop()
 
 
 def engine_of(config: RunConfig, base: Policy) -> Engine:
@@ -93,6 +111,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         place = _with_port(host, port)

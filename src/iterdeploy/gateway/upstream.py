@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from iterdeploy.config import RunConfig
 from iterdeploy.gateway.engine import Ask, Said
+from iterdeploy.gateway.pieces import Pieces
 from iterdeploy.samplers.client import Client
 from iterdeploy.samplers.endpoint import check_served, configured
 from iterdeploy.samplers.errors import Refused, ServerError, Unusable
@@ -43,7 +44,7 @@ class Gathered:
     """Tokens, as the server says."""
 
     def take(self, chunk: Mapping[str, Any]) -> str:
-        """Adds a piece. Its text."""
+        """Adds a piece. Its text, as the server says it."""
         self.model = chunk.get("model", self.model)
         if usage := chunk.get("usage"):
             self.counted = usage["completion_tokens"]
@@ -100,13 +101,16 @@ class Upstream:
     async def answer(self, policy: Policy, ask: Ask) -> AsyncIterator[str | Said]:
         import httpx
 
-        gathered, body = Gathered(), await self._body(policy, ask)
+        gathered, body, pieces = Gathered(), await self._body(policy, ask), Pieces(self._wire.tokenizer)
         try:
             async with self._http.stream("POST", self._wire.route.lstrip("/"), json=body) as response:
                 if response.status_code != 200:
                     raise ServerError(f"{self._endpoint.address}: status {response.status_code}")
                 async for chunk in _chunks(response):
-                    if (piece := gathered.take(chunk)) and ask.stream:
+                    text = gathered.take(chunk)
+                    # The text of ids is made here, as that of the server may have marks in it that are no text.
+                    piece = pieces.more(gathered.ids) if gathered.ids else text
+                    if piece and ask.stream:
                         yield piece
         except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ServerError(f"{self._endpoint.address}: {type(error).__name__}: {error}") from None
