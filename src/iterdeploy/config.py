@@ -343,6 +343,8 @@ class DeploymentConfig(Section):
     """Whether an answer may train where neither the request nor its key says."""
     retention_days: int = Field(0, ge=0, le=36_500)
     """Days after which an answer may no longer train, where neither the request nor its key says; 0: no end."""
+    redact: str = ""
+    """A function from text to text that takes personal data out of what is stored: "path/to/file.py:function"."""
     models: int = Field(3, gt=0, le=100)
     """Generations that are held in memory at once by the model in this process."""
     max_body: int = Field(1_000_000, ge=1_000, le=1_000_000_000)

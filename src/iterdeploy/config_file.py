@@ -32,7 +32,7 @@ Overrides = Sequence[str] | Mapping[str, object]
 """Such as "training.epochs=3", or {"training.epochs": 3}."""
 
 
-CODE_KEYS = ("tasks.kind", "sampling.sampler", "training.trainer", "curation.policies")
+CODE_KEYS = ("tasks.kind", "sampling.sampler", "training.trainer", "curation.policies", "deployment.redact")
 """Keys that may name an object in a Python file."""
 CODE_FILE = re.compile(r"[^\s,(:]+\.py(?=:)")
 

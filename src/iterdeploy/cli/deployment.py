@@ -114,6 +114,10 @@ def add_deployment(command: Command) -> None:
     add_trust(chats)
     add_runs_dir(chats)
 
+    traffic = command("traffic", "show what users asked of each generation, and what they said of its answers")
+    add_run(traffic)
+    add_runs_dir(traffic)
+
     acts = command("acts", "show what was decided about a deployment, by whom and when")
     add_run(acts)
     add_json(acts, "one JSON object a line")

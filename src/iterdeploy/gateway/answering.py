@@ -5,6 +5,7 @@ gets the answer that it began with. Nobody's answer is whole before its trace, w
 """
 
 import asyncio
+import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -21,6 +22,8 @@ from iterdeploy.gateway.writer import Writer
 from iterdeploy.record.traffic import Origin, Traffic, new_id, now
 from iterdeploy.tasks.judging import Judges
 from iterdeploy.types import Completion, Policy, Sampling, Task, Trace, Verdict, content_hash
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -88,9 +91,8 @@ class Answering:
             retry=retry,
             asked=asked,
         )
-        task = self._deployed.prompts.task(question.text, generation)
         answer = Answer(head, policy.id, generation, len(ids), asked)
-        answer.work = asyncio.ensure_future(self._write(answer, ask, policy, task, origin))
+        answer.work = asyncio.ensure_future(self._write(answer, ask, policy, question.text, origin))
         self._under_way.add(answer.work)
         answer.work.add_done_callback(self._under_way.discard)
         if retry is not None:
@@ -111,7 +113,7 @@ class Answering:
         """Waits for the answers that are under way."""
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    async def _write(self, answer: Answer, ask: Ask, policy: Policy, task: Task, origin: Origin) -> Completion:
+    async def _write(self, answer: Answer, ask: Ask, policy: Policy, prompt: str, origin: Origin) -> Completion:
         try:
             whole = None
             async for said in self._engine.answer(policy, ask):
@@ -121,7 +123,8 @@ class Answering:
                     answer.say(said)
             if whole is None:
                 raise Refusal(502, "no_answer", "the model gave no answer")
-            completion = whole.completion
+            kept = self._deployed.redacting.keep(prompt, whole, self._deployed.tokenizer)
+            task, completion = self._deployed.prompts.task(kept.prompt, policy.generation), kept.said.completion
             verdict = await asyncio.to_thread(self._verdict, task, completion)
             trace = Trace.make(
                 task,
@@ -131,11 +134,12 @@ class Answering:
                 sampling=Sampling(ask.temperature, ask.limit, self._deployed.config.model.dtype),
                 completions=[completion],
                 verdict=verdict,
-                source=whole.source,
+                source=kept.said.source,
             )
             await self._writer.do(lambda traffic: store(traffic, task, replace(trace, id=origin.trace_id), origin))
-            return completion
+            return whole.completion
         except (UserError, sqlite3.Error, OSError) as error:
+            LOG.error("an answer could not be given: %s", error)
             raise unavailable(error) from error
         finally:
             answer.say(None)

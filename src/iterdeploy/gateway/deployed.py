@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from iterdeploy.config import ConfigError, DeploymentConfig, RunConfig
 from iterdeploy.gateway.question import Question
+from iterdeploy.gateway.redacting import Redacting
 from iterdeploy.gateway.refusal import Refusal
 from iterdeploy.gateway.tasks import Prompts, held_out
 from iterdeploy.models import chat
@@ -37,6 +38,7 @@ class Deployed:
         self.store = TraceStore(path / "traces.sqlite")
         self.traffic = Traffic(self.store)
         self.prompts = Prompts(components.tasks, self.terms.held_out_traffic)
+        self.redacting = Redacting(self.config)
         self._folder = RunDir.reading(path, self.store)
         self._policies: dict[int, Policy] = {0: components.base}
         self._standing, self._row = Standing(), 0

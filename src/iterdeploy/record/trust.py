@@ -32,6 +32,7 @@ def what_it_would_execute(config: RunConfig) -> list[str]:
         "sampling.sampler": [config.sampling.sampler],
         "training.trainer": [config.training.trainer],
         "curation.policies": config.curation.policies,
+        "deployment.redact": [config.deployment.redact] if config.deployment else [],
     }
     for key, names in named.items():
         if own := [name for name in names if ":" in name]:
