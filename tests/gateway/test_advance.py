@@ -84,3 +84,16 @@ def test_nothing_published_is_said_and_changes_nothing(tmp_path: Path) -> None:
     done = iterdeploy("advance", NAME, "--runs-dir", tmp_path)
     assert done.returncode == 3 and "no_traces_to_train_on" in done.stderr
     live.end()
+
+
+def test_a_deployment_advances_by_itself_when_enough_is_published(tmp_path: Path) -> None:
+    live = deployed(tmp_path, **OPEN_GATE, **{"deployment.advance_at": 4})
+    publish(live, range(3))
+    assert not acts(live)
+    publish(live, range(3, 5))
+    for _ in range(600):
+        if [act.act for act in acts(live)][-1:] == ["promote"]:
+            break
+        time.sleep(0.5)
+    assert answering(live, tasks_of(live.config)[0].prompt) == "1", (live.path / "advance.log").read_text()
+    live.end()

@@ -12,6 +12,7 @@ from iterdeploy.record.store import TraceStore
 from iterdeploy.types import Feedback
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+expect = sync_api.expect
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")]
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
@@ -46,7 +47,7 @@ def page(browser: Any, live: Live) -> Iterator[Any]:
     page.on("request", lambda request: asked.append(request.url))
     asked: list[str] = []
     page.goto(f"http://127.0.0.1:{live.port}/")
-    page.wait_for_function("document.title === 'live'")
+    expect(page).to_have_title("live", timeout=TIMEOUT)
     yield page
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is cut off"
     assert page.evaluate("window.hacked") is None
@@ -62,7 +63,7 @@ def said(live: Live, trace_id: str) -> list[Feedback]:
 
 
 def shown_as(page: Any, words: str) -> None:
-    page.wait_for_function(f"document.getElementById('status').textContent.includes({words!r})")
+    expect(page.locator("#status")).to_contain_text(words, timeout=TIMEOUT)
 
 
 def newest(live: Live) -> str:
@@ -96,7 +97,7 @@ def test_the_inbox_shows_what_nobody_judged_until_all_is(page: Any, live: Live) 
     for key in ("p", "r"):
         before = page.inner_text("#prompt")
         page.keyboard.press(key)
-        page.wait_for_function("before => document.getElementById('prompt').textContent !== before", arg=before)
+        expect(page.locator("#prompt")).not_to_have_text(before, timeout=TIMEOUT)
     page.keyboard.press("c")
     page.fill("#correction", "(pickup b1)")
     page.click("#correcting button")
@@ -123,7 +124,7 @@ def test_axe_finds_nothing_serious(browser: Any, live: Live, scheme: str) -> Non
     page.goto(f"http://127.0.0.1:{live.port}/")
     page.click("#who summary")
     page.click("#example")
-    page.wait_for_function("document.getElementById('question').value")
+    expect(page.locator("#question")).not_to_have_value("", timeout=TIMEOUT)
     page.press("#question", "Control+Enter")
     shown_as(page, "Would you publish")
     page.click("#correct")

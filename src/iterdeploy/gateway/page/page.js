@@ -153,6 +153,7 @@ at("correct").addEventListener("click", () => correcting(at("correcting").hidden
 at("next").addEventListener("click", () => trying(next));
 at("back").addEventListener("click", () => showStep(place.step - 1));
 at("forth").addEventListener("click", () => showStep(place.step + 1));
+at("me").addEventListener("submit", (event) => { event.preventDefault(); trying(start); });
 at("key").addEventListener("change", () => trying(start));
 at("correcting").addEventListener("submit", (event) => {
   event.preventDefault();
