@@ -1,10 +1,10 @@
 """What attackers among the users of a deployment do to the next generation, with and without caps.
 
-    python benchmarks/poison_curve.py [--config deployment] [--users 20] [--tasks 400] [--shares 0,0.01,0.05,0.1,0.2]
+    python benchmarks/poison_curve.py [--config deployment] [--users 20] [--tasks 400] [--shares 0,0.05,0.1,0.2]
 
-For each share of attackers, who publish what is wrong and reject what is right, a deployment of its own is served, asked
-by simulated users over HTTP, and advanced once, by three curations: what is published; the same with a cap on each user;
-and the same where the validator has a say. Held-out coverage of the next generation is what is shown, with its interval.
+For each share of attackers, who publish what is wrong and reject what is right, a deployment of its own is served,
+asked by simulated users over HTTP, and advanced once, by three curations: what is published; the same with a cap on
+each user; and the same where the validator has a say. What is shown is the next generation's held-out coverage.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from iterdeploy.record.run_dir import RunDir  # noqa: E402
 
 CURATIONS = {
     "published": ["published", "best_per_task"],
-    "capped": ["published", "at_most_per_user(0.06)", "best_per_task"],
+    "capped": ["published", "best_per_task", "at_most_per_user(0.06)"],
     "published and valid": ["published", "valid", "best_per_task"],
 }
 
