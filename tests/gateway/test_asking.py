@@ -17,6 +17,8 @@ from iterdeploy.models.scoring import policy_logprobs
 from iterdeploy.steps.components import assemble
 from iterdeploy.types import Split, Status
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:

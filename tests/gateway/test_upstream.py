@@ -15,6 +15,8 @@ from helpers.mock_upstream import tokens
 from helpers.serving import Live, config_of, events, tasks_of
 from helpers.support import TESTS
 
+pytestmark = pytest.mark.slow
+
 COUNT = 12
 
 
