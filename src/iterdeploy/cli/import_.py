@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from iterdeploy.cli.common import checked_name, quiet
+from iterdeploy.api.find import checked_name
+from iterdeploy.cli.common import quiet
 from iterdeploy.config_file import find_config, load_config
 from iterdeploy.record.trust import trusted_config
 from iterdeploy.wording import say
