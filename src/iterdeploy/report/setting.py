@@ -81,6 +81,7 @@ def _facts(contents: Contents) -> list[tuple[str, str]]:
             f"{sampling.samples} of each deployed, {sampling.held_out_samples} of each held-out task; temperature "
             f"{sampling.temperature:g}, at most {sampling.max_new_tokens:,} tokens",
         ),
+        *([("Only measured", _evaluation(config))] if config.evaluation.temperatures else []),
         ("Curation", ", then ".join(config.curation.policies)),
         (
             "Training",
@@ -96,6 +97,12 @@ def _facts(contents: Contents) -> list[tuple[str, str]]:
         ("Versions", ", ".join(f"{name} {version}" for name, version in last["packages"].items() if version)),
         ("Machine", f"Python {last['python']}, {last['platform']}, {last['cpus']} CPUs"),
     ]
+
+
+def _evaluation(config: RunConfig) -> str:
+    asked = config.evaluation
+    at = ", ".join(f"{temperature:g}" for temperature in asked.temperatures)
+    return f"{_counted(asked.samples, 'answer')} to each held-out task at temperature {at} (one at 0)"
 
 
 def _remote_code(call: Mapping[str, Any]) -> str:
