@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from helpers import support
+from iterdeploy.wording import show_warnings
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
@@ -17,6 +18,12 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     for item in items:
         if "finished" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warnings_are_shown() -> None:
+    """As the command line does."""
+    show_warnings()
 
 
 @pytest.fixture(scope="session", autouse=True)

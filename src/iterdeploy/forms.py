@@ -8,6 +8,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+log = logging.getLogger(__name__)
+
 Record = TypeVar("Record")
 
 
@@ -37,7 +39,7 @@ class Form(Generic[Record]):
         try:
             return self._adapter.validate_json(json.dumps(values))
         except ValidationError:
-            logging.getLogger(__name__).warning(
+            log.warning(
                 "%s was written by another version of iterdeploy and is left out; run `%s` again",
                 self._file,
                 self._command,

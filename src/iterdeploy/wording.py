@@ -46,6 +46,19 @@ def tell(sentence: str, *, error: bool = False) -> None:
     say(sentence, error=error)
 
 
+def show_warnings() -> None:
+    """Prints what this package logs to standard error; else it goes to whoever listens to the logger `iterdeploy`."""
+    import logging
+
+    class Terminal(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(f"iterdeploy: {record.levelname.lower()}: {plain(record.getMessage())}", error=True)
+
+    logger = logging.getLogger("iterdeploy")
+    if not logger.handlers:
+        logger.addHandler(Terminal())
+
+
 def short(text: str) -> str:
     """The beginning and the end of a text that is too long for a message."""
     return text if len(text) <= 100 else f"{text[:60]} ... {text[-30:]}"

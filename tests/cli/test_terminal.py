@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import logging
 import os
 import shutil
 import unicodedata
@@ -12,8 +13,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-import iterdeploy
+import iterdeploy as package
 from helpers.reports import HOSTILE, make_run
+from helpers.support import iterdeploy
 from iterdeploy.cli.main import main
 from iterdeploy.config import CurationConfig
 from iterdeploy.console.lines import HEAD, lines
@@ -22,7 +24,7 @@ from iterdeploy.record.run_dir import RunDir
 from iterdeploy.types import Split
 from iterdeploy.wording import say
 
-PACKAGE = Path(iterdeploy.__file__).parent
+PACKAGE = Path(package.__file__).parent
 NAME = "a[red]\x1b[31m\u202e$x^$:smile:"
 
 
@@ -157,6 +159,49 @@ def test_traces_show_what_the_model_wrote(plain_run: Path, capsys: pytest.Captur
     assert (text, end) == ("    a plan", "")
     assert main([*command[:-2], "--task", "blocksworld-held_out-0030"]) == 0
     assert capsys.readouterr().out.count("generation 1") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "offered", "not_offered"),
+    [
+        ("iterdeploy ext", {"extend"}, "resume"),
+        ("iterdeploy resume m", {"main"}, "extend"),
+        ("iterdeploy compare main m", {"main"}, "smoke"),
+        ("iterdeploy run paper/r", {"paper/rovers"}, "smoke"),
+        ("iterdeploy run smoke --set training.ep", {"training.epochs="}, "training.steps="),
+        ("iterdeploy status main --w", {"--wide"}, "--json"),
+    ],
+)
+def test_a_shell_completes_commands_names_and_keys(
+    plain_run: Path, tmp_path: Path, line: str, offered: set[str], not_offered: str
+) -> None:
+    (tmp_path / "runs").symlink_to(plain_run.parent)
+    answer = tmp_path / "answer"
+    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "IFS": "\n",
+             "_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_STDOUT_FILENAME": str(answer)}  # fmt: skip
+    iterdeploy("run", cwd=tmp_path, env={**os.environ, **asked})
+    found = {word.strip() for word in answer.read_text().splitlines()}
+    assert offered <= found and not_offered not in found
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_what_a_shell_must_run_is_printed(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    assert "iterdeploy" in capsys.readouterr().out
+
+
+def test_warnings_are_a_program_s_to_silence_and_the_command_line_s_to_show(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = logging.getLogger("iterdeploy.anything")
+    logger.warning("%s is odd", HOSTILE)
+    said = capsys.readouterr().err
+    assert said.startswith("iterdeploy: warning: ") and said.count("\n") == 1 and not harmful(said)
+    assert caplog.messages == [f"{HOSTILE} is odd"], "and whoever else listens gets it as it is"
+    logger.setLevel(logging.ERROR)
+    logger.warning("quiet")
+    assert capsys.readouterr().err == ""
+    logger.setLevel(logging.NOTSET)
 
 
 def test_a_terminal_that_does_not_know_a_letter_gets_its_number(

@@ -9,11 +9,16 @@ import sys
 from collections.abc import Sequence
 
 from iterdeploy.cli.parser import parser
-from iterdeploy.wording import say
+from iterdeploy.wording import say, show_warnings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    if "_ARGCOMPLETE" in os.environ:
+        from iterdeploy.cli.completion import complete
+
+        complete(parser())
     arguments = parser().parse_args(argv)
+    show_warnings()
     try:
         return int(arguments.command(arguments))
     except KeyboardInterrupt:

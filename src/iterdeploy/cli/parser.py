@@ -239,6 +239,9 @@ def parser() -> argparse.ArgumentParser:
     )
 
     command("models", "list the embedded models")
+    completion = command("completion", "print what a shell must run to complete commands, names and keys")
+    completion.add_argument("shell", choices=["bash", "zsh", "fish"])
+    completion.epilog = 'bash, zsh: eval "$(iterdeploy completion bash)"; fish: iterdeploy completion fish | source'
     there = command("list", "list the runs that are there, and the packaged configurations")
     add_json(there)
     add_runs_dir(there)

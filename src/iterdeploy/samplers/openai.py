@@ -10,6 +10,7 @@ none, the run ends.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -25,10 +26,11 @@ from iterdeploy.samplers.protocol import Answered, Asked, Failed, Row
 from iterdeploy.samplers.replies import Models, parsed
 from iterdeploy.samplers.wire import PROBE, Wire
 from iterdeploy.types import Completion, Policy, content_hash
-from iterdeploy.wording import say
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -166,7 +168,7 @@ class OpenAiSampler:
             self._warn(lack)
 
     def _warn(self, words: str) -> None:
-        say(f"iterdeploy: warning: {self._endpoint.address}: {words}", error=True)
+        log.warning("%s: %s", self._endpoint.address, words)
 
     async def _model_name(self) -> str:
         """The name under which the server has the policy."""

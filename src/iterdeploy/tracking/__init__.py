@@ -5,6 +5,7 @@ that fails does not stop the run; what it has missed is sent when the run is nex
 """
 
 import json
+import logging
 from importlib.util import find_spec
 from itertools import takewhile
 from uuid import uuid4
@@ -15,7 +16,8 @@ from iterdeploy.record.run_dir import RunDir
 from iterdeploy.redaction import without_keys
 from iterdeploy.tracking.rows import Row, rows
 from iterdeploy.tracking.trackers import PACKAGES, TRACKERS, Shown
-from iterdeploy.wording import say
+
+log = logging.getLogger(__name__)
 
 LINES = "metrics.jsonl"
 SENT = "tracking.json"
@@ -57,10 +59,11 @@ class Tracking:
             TRACKERS[name](shown, lines[mine["lines"] :])
         except Exception as error:  # whatever it is, the run matters more
             self._failed.add(name)
-            say(
-                f"iterdeploy: warning: tracking to {name} failed and is off until the run is resumed; {LINES} has "
-                f"everything ({without_keys(repr(error))})",
-                error=True,
+            log.warning(
+                "tracking to %s failed and is off until the run is resumed; %s has everything (%s)",
+                name,
+                LINES,
+                without_keys(repr(error)),
             )
             return
         mine["lines"] = len(lines)

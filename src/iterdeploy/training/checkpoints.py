@@ -11,6 +11,7 @@ written is as good as none: training begins again, and ends with the same weight
 checkpoints, and their tensors are whole, however many processes hold them in training.
 """
 
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -21,10 +22,11 @@ from iterdeploy.record.files import UNFINISHED, Held, RunDirError, remove, sync,
 from iterdeploy.record.seals import SUMS, check_sums, write_sums
 from iterdeploy.training.parallel import load_optimiser, part, whole, whole_optimiser
 from iterdeploy.training.ranks import Ranks
-from iterdeploy.wording import say
 
 if TYPE_CHECKING:
     import torch
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -74,7 +76,7 @@ class Checkpoints:
             try:
                 check_sums(folder)
             except RunDirError as error:
-                say(f"iterdeploy: warning: this checkpoint is left out: {error}", error=True)
+                log.warning("this checkpoint is left out: %s", error)
                 continue
             if (folder / SUMS).exists() and (folder / "policy.txt").read_text() == self._policy:
                 return folder

@@ -24,6 +24,7 @@ from iterdeploy.training.fit import fit
 from iterdeploy.training.phase import Phase, Progress, TrainingError, TrainingExamples
 from iterdeploy.training.ranks import Ranks
 from iterdeploy.types import Example, Policy
+from iterdeploy.wording import show_warnings
 
 FAILED = 3
 """Exit status of a worker that left its reason in a file."""
@@ -139,6 +140,7 @@ def _end_with_parent() -> None:
 
 def main(out: Path) -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    show_warnings()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     import torch
     from torch import distributed

@@ -6,6 +6,7 @@ with what was written since. So counts are sums over shelves and a page of a lis
 size of the store; the rows themselves are read when they are shown. Everything opens the store for reading only.
 """
 
+import logging
 import threading
 import time
 from array import array
@@ -24,7 +25,8 @@ from iterdeploy.report.facts.contents import read
 from iterdeploy.report.facts.playback import scene_of
 from iterdeploy.report.facts.records import asked, entry, opened
 from iterdeploy.report.page import page
-from iterdeploy.wording import plain, say
+
+log = logging.getLogger(__name__)
 
 FACETS = ("generation", "verdict", "domain", "size", "split")
 LONGEST_TEXT = 1_000_000
@@ -73,7 +75,7 @@ class View:
             except Exception as error:  # of any kind: once it has passed, the page must be brought up to date
                 trouble = f"The page cannot be brought up to date: {explained(error)}"
                 if trouble != self.trouble:
-                    say(f"iterdeploy: {plain(trouble)}", error=True)
+                    log.warning("%s", trouble)
                 self.trouble = trouble
 
     def repaint(self) -> None:
