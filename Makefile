@@ -65,7 +65,8 @@ bench-train: venv   ## tokens per second of the trainer beside TRL's
 	$(BIN)/pip install --quiet $(PIP_ARGS) --constraint constraints.txt trl datasets
 	$(BIN)/python benchmarks/bench_train.py
 
-calibrate: venv     ## after the demo: how often the audit's intervals hold the truth, and how often it warns of nothing
+calibrate: venv     ## after the demo: how often intervals hold the truth, and how often verdicts and audit are wrong
+	$(BIN)/python benchmarks/calibrate_statistics.py
 	$(BIN)/python benchmarks/calibrate_audit.py runs/quickstart
 
 fuzz: venv          ## a million mutated domains, problems, plans and answers

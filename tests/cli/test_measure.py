@@ -174,6 +174,19 @@ def test_a_task_set_of_ones_own(tmp_path: Path) -> None:
     assert half["frontier"]["size"] == 2
 
 
+@pytest.mark.slow
+def test_tasks_of_ones_own_pddl_files(tmp_path: Path) -> None:
+    call("tasks", "make", "blocksworld", "--count", 6, "--size", "2", "--out", tmp_path / "tasks")
+    files = {"tasks.domain_file": str(tmp_path / "tasks" / "domain.pddl"),
+             "tasks.problem_files": str(tmp_path / "tasks" / "p*.pddl"), "tasks.held_out_share": 0.5}  # fmt: skip
+    config = write_config(tmp_path, {"tasks.kind": "pddl", "tasks.sizes": None, "tasks.deployed": None,
+                                     "tasks.held_out": None, "generations": 0, **files}, "plain")  # fmt: skip
+    call("run", config, "--runs-dir", tmp_path / "runs")
+    (only,) = measure(tmp_path / "runs", "--temperature", "0")
+    assert [one["tasks"] for one in only["temperatures"]] == [3, 3]
+    assert only["temperatures"][0]["coverage"] == 1
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

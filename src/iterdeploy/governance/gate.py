@@ -40,7 +40,7 @@ def gate(promoted: int, policy: Policy, run: Run) -> Gate:
     assert terms is not None
     generation = policy.generation
     own = {task.id for task in run.tasks.held_out}
-    results = [row for row in run.store.results(generation + 1) if row.split == "held_out"]
+    results = [row for row in run.store.results(generation + 1) if row.split == "held_out" and row.temperature is None]
     held_out = _compared(results, promoted, generation, own)
     others = {row.task for row in results} - own
     drift = _drift(run.folder.metrics()[generation])
