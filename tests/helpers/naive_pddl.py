@@ -5,6 +5,7 @@ quantifier expanded, every state a set of strings. Slow, and short enough to be 
 """
 
 import re
+from fractions import Fraction
 
 
 def nested(text):
@@ -62,7 +63,7 @@ class Naive:
             elif head == ":init":
                 for item in rest:
                     if item[0] == "=":
-                        self.values[atom(item[1])] = int(item[2])
+                        self.values[atom(item[1])] = Fraction(item[2])
                     elif item[0] != "not":
                         self.start.add(atom(item))
 

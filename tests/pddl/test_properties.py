@@ -3,7 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.naive_numbers import NaiveNumbers
 from helpers.naive_pddl import Naive
+from helpers.random_numeric import random_case
 from helpers.random_pddl import GARDEN, TOWERS, garden, noisy, random_walk, spoil, towers
 from iterdeploy.pddl import Domain, Problem, Status, format_plan, format_step, parse_plan, states, validate
 
@@ -153,3 +155,15 @@ def test_random_domains(actions, init, goal, plan):
         assert verdict.cost == (cost if "increase" in text else len(steps))
     elif failed_step is None:
         assert verdict.unmet
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**9))
+def test_numbers_and_axioms_are_judged_as_the_naive_validator_does(seed):
+    case = random_case(seed)
+    domain = Domain.parse(case.domain)
+    verdict = validate(domain, Problem.parse(case.problem, domain), format_plan(case.plan))
+    valid, failed_step, metric = NaiveNumbers(case.domain, case.problem).judge(case.plan)
+    assert (verdict.valid, verdict.failed_step) == (valid, failed_step), verdict.reason
+    if metric is not None:
+        assert verdict.cost == float(metric)

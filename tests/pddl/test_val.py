@@ -7,7 +7,7 @@ import pytest
 
 from helpers.fake_val import install
 from iterdeploy.pddl import Status
-from iterdeploy.pddl.val import find_val, validate_with_both, validate_with_val
+from iterdeploy.pddl.val import _clean, _cost, find_val, validate_with_both, validate_with_val
 
 DOMAIN = """
 (define (domain Doors) ; VAL wants all parts of an action, in its order, behind the other sections
@@ -130,3 +130,22 @@ def test_val_is_found_by_argument_environment_and_path(val, monkeypatch, tmp_pat
     assert find_val() == str(path)
     monkeypatch.setenv("ITERDEPLOY_VAL", str(val(name="another")))
     assert find_val() == str(tmp_path / "another")
+
+
+def test_updates_that_stand_alone_are_written_as_val_reads_them():
+    """VAL reads an update only within `(and ...)`, and no `(and)` of nothing as a precondition."""
+    text = """(define (domain d) (:requirements :numeric-fluents) (:functions (f ?x) (g))
+      (:action a :parameters (?x) :precondition (and) :effect (increase (f ?x) 1))
+      (:action b :parameters () :effect (forall (?y) (when (> (g) 1) (assign (f ?y) (* 2 (g))))))
+      (:action c :parameters () :effect (and (assign (g) 1) (forall (?y) (increase (f ?y) 1)))))"""
+    cleaned = _clean(text)
+    assert ":precondition () :effect (and (increase (f ?x) 1))" in cleaned
+    assert ":effect (forall (?y) (when (> (g) 1) (and (assign (f ?y) (* 2 (g))))))" in cleaned
+    assert ":effect (and (assign (g) 1) (forall (?y) (and (increase (f ?y) 1))))" in cleaned
+
+
+@pytest.mark.parametrize(
+    ("said", "cost"), [("3", 3), ("0.5", 0.5), ("1e+06", 1000000), ("-2.5e-05", -2.5e-05), ("inf", None)]
+)
+def test_the_final_value_is_read_in_every_form(said, cost):
+    assert _cost(f"Plan valid\nFinal value: {said} \n") == cost

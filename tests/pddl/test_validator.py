@@ -257,7 +257,7 @@ def test_costs_begin_with_what_the_problem_says():
 def test_a_cost_without_a_value_makes_the_step_invalid():
     verdict = COSTS.judge("(go c)")
     assert (verdict.status, verdict.failed_step) == (Status.INVALID, 1)
-    assert verdict.reason == "step 1 (go c): its cost (price c) has no value in :init"
+    assert verdict.reason == "step 1 (go c): (price c) has no value"
 
 
 def test_states_are_those_after_each_step():

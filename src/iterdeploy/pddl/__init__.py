@@ -19,9 +19,10 @@
 'step 2 (switch-on b): precondition (wired b) does not hold'
 
 Covered: STRIPS, types with a hierarchy and `either`, constants, negation, equality, `or`, `imply`, quantifiers,
-conditional effects and action costs. Anything else raises `NotSupported` when it is read: a clear refusal is better
-than a wrong verdict. Where to look: `reader` (parentheses), `parsing` and `model` (domains and problems), `plan` (plan
-files), `task` (the compiled form), `validator` (verdicts), `val` (VAL as a second opinion).
+conditional effects, numeric fluents with metrics, and derived predicates. Anything else raises `NotSupported` when it
+is read: a clear refusal is better than a wrong verdict. Where to look: `reader` (parentheses), `parsing`, `expressions`
+and `model` (domains and problems), `plan` (plan files), `task`, `numbers` and `axioms` (the compiled form), `validator`
+(verdicts), `val` (VAL as a second opinion).
 """
 
 from iterdeploy.pddl.model import Action, Domain, Problem

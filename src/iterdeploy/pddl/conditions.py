@@ -7,11 +7,14 @@ variables and the condition under which it happens.
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 
 Term = int | str
 """A slot number, or an object's name."""
 
-Number = int | float
+Number = int | Fraction
+"""Exact: 0.1 is one tenth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,32 @@ class TypedName:
 class Atom:
     predicate: str
     terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A numeric function with its objects: (fuel ?t)."""
+
+    name: str
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    operator: str
+    """One of + - * /; a `-` of one part turns its sign."""
+    parts: tuple["Expression", ...]
+
+
+Expression = Number | Function | Arithmetic
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    operator: str
+    """One of < <= = >= >."""
+    left: Expression
+    right: Expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +103,16 @@ class Exists:
     part: "Condition"
 
 
-Condition = Atom | Equal | Not | And | Or | Imply | Forall | Exists
+Condition = Atom | Equal | Compare | Not | And | Or | Imply | Forall | Exists
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One change of a function, such as (increase (fuel ?t) 2)."""
+
+    operator: str
+    function: Function
+    amount: Expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +123,22 @@ class Effect:
     condition: Condition = And()
     adds: tuple[Atom, ...] = ()
     deletes: tuple[Atom, ...] = ()
-    costs: tuple["Number | Atom", ...] = ()
-    """Increases of total-cost: numbers, or function terms such as (road-length ?a ?b)."""
+    updates: tuple[Update, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Axiom:
+    """The predicate holds of the objects of which the condition does. The parameters are the slots of both."""
+
+    predicate: str
+    parameters: tuple[TypedName, ...]
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    maximize: bool
+    value: Expression
 
 
 def conjuncts(condition: Condition) -> tuple[Condition, ...]:
@@ -105,6 +157,8 @@ def show(condition: Condition, bound: tuple[str, ...] = ()) -> str:
             return "(" + " ".join([predicate, *[_show_term(term, bound) for term in terms]]) + ")"
         case Equal(left, right):
             return f"(= {_show_term(left, bound)} {_show_term(right, bound)})"
+        case Compare(operator, left, right):
+            return f"({operator} {show_expression(left, bound)} {show_expression(right, bound)})"
         case Not(part):
             return f"(not {show(part, bound)})"
         case And(parts) | Or(parts):
@@ -116,6 +170,30 @@ def show(condition: Condition, bound: tuple[str, ...] = ()) -> str:
             word = "forall" if isinstance(condition, Forall) else "exists"
             listed = " ".join([f"{variable.name} - {variable.type_text}" for variable in variables])
             return f"({word} ({listed}) {show(part, (*bound, *[variable.name for variable in variables]))})"
+
+
+def show_expression(expression: Expression, bound: tuple[str, ...] = ()) -> str:
+    match expression:
+        case Function(name, terms):
+            return "(" + " ".join([name, *[_show_term(term, bound) for term in terms]]) + ")"
+        case Arithmetic(operator, parts):
+            return "(" + " ".join([operator, *[show_expression(part, bound) for part in parts]]) + ")"
+        case number:
+            return show_number(number)
+
+
+def show_number(number: Number) -> str:
+    """A decimal, exact where there is one.
+
+    >>> show_number(Fraction("-2.50")), show_number(Fraction(2, 3))
+    ('-2.5', '0.666667')
+    """
+    if number.denominator == 1:
+        return str(number.numerator)
+    places = 0
+    while (number * 10**places).denominator > 1 and places < 30:
+        places += 1
+    return f"{float(number):g}" if places == 30 else f"{Decimal(int(number * 10**places)).scaleb(-places):f}"
 
 
 def _show_term(term: Term, bound: tuple[str, ...]) -> str:

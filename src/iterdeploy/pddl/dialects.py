@@ -3,7 +3,7 @@
 from iterdeploy.pddl.reader import NotSupported
 
 _FEATURES = {
-    "derived predicates": (":derived", ":axiom"),
+    "axioms of old PDDL, before :derived": (":axiom",),
     "durative actions": (":durative-action", ":duration", ":condition", "over"),
     "processes": (":process",),
     "events": (":event",),
@@ -11,7 +11,8 @@ _FEATURES = {
         ":constraints", "always", "sometime", "within", "at-most-once", "sometime-after", "sometime-before",
         "always-within", "hold-during", "hold-after",
     ),
-    "preferences": ("preference",),
+    "preferences": ("preference", "is-violated"),
+    "change over time": ("#t",),
     "non-deterministic effects or unknown facts": ("oneof", "unknown"),
     "probabilistic effects, probabilities and rewards": (
         "probabilistic", ":goal-probability", ":goal-reward", ":discount",

@@ -5,10 +5,22 @@ type, object and variable must be declared, and every atom must have the right n
 arguments inside atoms are not checked, only those of an action's objects.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from iterdeploy.pddl.conditions import And, Atom, Condition, Effect, Not, Number, TypedName, conjuncts, show
+from iterdeploy.pddl.conditions import (
+    And,
+    Atom,
+    Axiom,
+    Condition,
+    Effect,
+    Metric,
+    Not,
+    Number,
+    TypedName,
+    conjuncts,
+    show,
+)
 from iterdeploy.pddl.declarations import (
     Members,
     Types,
@@ -19,16 +31,11 @@ from iterdeploy.pddl.declarations import (
     read_variables,
 )
 from iterdeploy.pddl.dialects import refuse_dialect
-from iterdeploy.pddl.parsing import (
-    Scope,
-    as_list,
-    read_atom,
-    read_condition,
-    read_effect,
-    read_function,
-    read_number,
-)
+from iterdeploy.pddl.expressions import read_expression, read_function, read_number
+from iterdeploy.pddl.parsing import as_list, read_atom, read_condition, read_effect
 from iterdeploy.pddl.reader import Node, NotSupported, PddlError, read_define, short
+from iterdeploy.pddl.scope import Scope
+from iterdeploy.pddl.strata import stratify
 
 GroundAtom = tuple[str, ...]
 """A predicate and its objects: ("on", "b1", "b2")."""
@@ -55,15 +62,17 @@ class Domain:
     """Name to type, as in `Problem.objects`."""
     predicates: dict[str, tuple[TypedName, ...]]
     functions: dict[str, tuple[TypedName, ...]]
-    """Numeric functions: total-cost, and those that give the costs of actions."""
+    """Numeric functions, total-cost among them."""
     actions: dict[str, Action]
     constant_types: dict[str, Types]
+    axioms: tuple[Axiom, ...] = ()
 
     @staticmethod
     def parse(text: str) -> "Domain":
         """The domain in the text of a domain file; `PddlError` says what is wrong with it."""
         name, sections = read_define(text, "domain")
-        parts = _sorted(sections, (":requirements", ":types", ":constants", ":predicates", ":functions", ":action"))
+        known = (":requirements", ":types", ":constants", ":predicates", ":functions", ":derived", ":action")
+        parts = _sorted(sections, known)
         types = read_types(parts[":types"])
         constants = read_objects(parts[":constants"], types, {})
         predicates = read_signatures(parts[":predicates"], types)
@@ -76,7 +85,9 @@ class Domain:
             if nodes.setdefault(action.name, node) != node:
                 raise PddlError(f"action {action.name} is defined twice, differently: rename or remove one", node.line)
             actions[action.name] = action
-        return Domain(name, types, _type_texts(constants), predicates, functions, actions, constants)
+        axioms = tuple([_read_axiom(node, scope) for node in parts[":derived"]])
+        _check_derived(axioms, actions.values())
+        return Domain(name, types, _type_texts(constants), predicates, functions, actions, constants, axioms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +103,7 @@ class Problem:
     values: dict[GroundAtom, Number]
     """Initial values of functions: {("road-length", "a", "b"): 7}."""
     goal: Condition
+    metric: Metric | None = None
 
     @staticmethod
     def parse(text: str, domain: Domain) -> "Problem":
@@ -103,9 +115,9 @@ class Problem:
         objects = read_objects(parts[":objects"], domain.types, domain.constant_types)
         scope = Scope(_arities(domain.predicates), _arities(domain.functions), domain.types, objects, {}, 0)
         init, values = _read_init(parts[":init"], scope)
-        for node in parts[":metric"]:
-            if [str(item) for item in node[2:]] not in (["(total-cost)"], ["total-cost"], ["(total-time)"]):
-                raise NotSupported(f"metrics other than total-cost: {short(node)}", node.line)
+        derived = {axiom.predicate for axiom in domain.axioms}
+        if wrong := [atom for atom in init if atom[0] in derived]:
+            raise PddlError(f"{wrong[0][0]} is a derived predicate: it cannot stand in :init")
         if len(parts[":goal"]) != 1:
             raise PddlError(f"a problem has one (:goal ...), not {len(parts[':goal'])}")
         goal = parts[":goal"][0]
@@ -119,6 +131,7 @@ class Problem:
             init=frozenset(init),
             values=values,
             goal=read_condition(as_list(goal[1], goal), scope) if len(goal) == 2 else And(),
+            metric=_read_metric(parts[":metric"], scope),
         )
 
     def goal_atoms(self) -> list[GroundAtom]:
@@ -176,6 +189,37 @@ def _read_action(node: Node, scope: Scope) -> Action:
     return Action(node[1], parameters, precondition, effects)
 
 
+def _read_axiom(node: Node, scope: Scope) -> Axiom:
+    if len(node) != 3 or not isinstance(node[1], Node) or not isinstance(node[2], Node):
+        raise PddlError(f"expected (:derived (predicate variables) condition), not {short(node)}", node.line)
+    head = node[1]
+    parameters = read_variables(Node.of(head[1:], head.line), scope.types, head.line)
+    scope = scope.inside(parameters)
+    read_atom(Node.of([*head[:1], *[parameter.name for parameter in parameters]], head.line), scope)
+    return Axiom(head.head, parameters, read_condition(node[2], scope))
+
+
+def _check_derived(axioms: Collection[Axiom], actions: Iterable[Action]) -> None:
+    stratify(axioms)
+    derived = {axiom.predicate for axiom in axioms}
+    for action in actions:
+        for effect in action.effects:
+            for atom in (*effect.adds, *effect.deletes):
+                if atom.predicate in derived:
+                    raise PddlError(f"action {action.name}: {atom.predicate} is derived and cannot be an effect")
+
+
+def _read_metric(sections: list[Node], scope: Scope) -> Metric | None:
+    """The last one that the problem names."""
+    functions = {**scope.functions, "total-time": scope.functions.get("total-time", 0)}
+    metric = None
+    for node in sections:
+        if len(node) != 3 or node[1] not in ("minimize", "maximize"):
+            raise PddlError(f"expected (:metric minimize expression), not {short(node)}", node.line)
+        metric = Metric(node[1] == "maximize", read_expression(node[2], replace(scope, functions=functions), node))
+    return metric
+
+
 def _read_init(sections: list[Node], scope: Scope) -> tuple[list[GroundAtom], dict[GroundAtom, Number]]:
     arities, objects = scope.predicates, scope.objects
     atoms: list[GroundAtom] = []
@@ -188,7 +232,9 @@ def _read_init(sections: list[Node], scope: Scope) -> tuple[list[GroundAtom], di
                 function, value = node[1:]
                 if isinstance(value, Node):
                     raise NotSupported(f"values that are not numbers: {short(node)}", node.line)
-                values[_ground(read_function(function, scope, node))] = read_number(value, node.line)
+                number = read_number(value, node.line)
+                read = read_function(function, scope, node)
+                values[_ground(Atom(read.name, read.terms))] = number
             elif head == "at" and len(node) == 3 and isinstance(node[2], Node):
                 raise NotSupported(f"timed initial literals such as {short(node)}", node.line)
             elif head == "not" and len(node) == 2:

@@ -6,6 +6,7 @@ lower-cased at once: names in PDDL are case-insensitive.
 """
 
 import re
+from collections.abc import Iterable
 
 MAX_DEPTH = 200
 """Levels of parentheses. Real domains stay below 20; everything that walks the lists may recurse this deep."""
@@ -46,7 +47,11 @@ class Node(list["str | Node"]):
 
     @staticmethod
     def empty(line: int) -> "Node":
-        node = Node()
+        return Node.of((), line)
+
+    @staticmethod
+    def of(items: "Iterable[str | Node]", line: int) -> "Node":
+        node = Node(items)
         node.line = line
         return node
 

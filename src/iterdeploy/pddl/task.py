@@ -9,9 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 
+from iterdeploy.pddl.axioms import Axioms
 from iterdeploy.pddl.conditions import (
     And,
     Atom,
+    Compare,
     Condition,
     Effect,
     Equal,
@@ -21,32 +23,28 @@ from iterdeploy.pddl.conditions import (
     Not,
     Number,
     Or,
-    Term,
     TypedName,
+    Update,
     conjuncts,
     show,
 )
+from iterdeploy.pddl.fill import Filler, Row, filler, object_in
 from iterdeploy.pddl.model import Action, Domain, GroundAtom, Problem
+from iterdeploy.pddl.numbers import Settled, Value, compile_comparison, compile_expression, compile_update, settle
 from iterdeploy.pddl.plan import Step
+from iterdeploy.pddl.state import State, StepError
 
-State = set[GroundAtom]
-Row = tuple[str, ...]
-"""The objects in the slots of a condition."""
 Test = Callable[[Row, State], bool]
-Filler = Callable[[Row], GroundAtom]
-
-
-class StepError(ValueError):
-    """A step that is no action of the task at all; the message says why."""
+TOTAL_COST, TOTAL_TIME = ("total-cost",), ("total-time",)
 
 
 @dataclass(slots=True)
 class Change:
-    """What the costs and the conditional effects of one step come to, gathered before anything is changed."""
+    """What the effects of one step come to, gathered before anything is changed."""
 
-    adds: State
-    deletes: State
-    cost: Number
+    adds: set[GroundAtom]
+    deletes: set[GroundAtom]
+    updates: list[Settled]
 
 
 class Operator:
@@ -69,13 +67,13 @@ class Operator:
         always, *others = action.effects
         self.adds = [filler(atom) for atom in always.adds]
         self.deletes = [filler(atom) for atom in always.deletes]
-        self.costs = always.costs
+        self.updates = [task.compile_update(update) for update in always.updates]
         self.others = [task.compile_effect(effect) for effect in others]
 
-    def take(self, row: Row, state: State) -> Number | None:
-        """Changes the state and returns the cost; None, and no change, where the precondition does not hold.
+    def take(self, row: Row, state: State) -> bool:
+        """Changes the state; False, and no change, where the precondition does not hold.
 
-        `StepError` where the action does not take these objects.
+        `StepError`, and no change, where the action does not take these objects or its numbers come to nothing.
         """
         if len(row) != len(self.allowed):
             raise StepError(f"{self.action.name} takes {len(self.allowed)} objects, not {len(row)}: {self.action}")
@@ -84,14 +82,14 @@ class Operator:
                 raise StepError(self._misfit(name, self.action.parameters[i]))
         for fill in self.needs:
             if fill(row) not in state:
-                return None
+                return False
         for fill in self.forbids:
             if fill(row) in state:
-                return None
+                return False
         for test in self.tests:
             if not test(row, state):
-                return None
-        change = self._gather(row, state) if self.others or self.costs else None
+                return False
+        change = self._gather(row, state) if self.others or self.updates else None
         for fill in self.deletes:
             state.discard(fill(row))
         if change:
@@ -100,12 +98,17 @@ class Operator:
             state.add(fill(row))
         if change:
             state |= change.adds
-        return change.cost if change else 0
+        if state.derived:
+            state.derived.clear()
+        return True
 
     def _gather(self, row: Row, state: State) -> Change:
-        change = Change(set(), set(), sum([self.task.cost(term, row) for term in self.costs]))
+        """The conditional effects; the new values are in the state already, for no condition looks at it any more."""
+        change = Change(set(), set(), [update(row, state) for update in self.updates])
         for gather in self.others:
             gather(row, state, change)
+        if change.updates:
+            state.values.update(settle(change.updates, state.values))
         return change
 
     def _misfit(self, name: str, parameter: TypedName) -> str:
@@ -122,18 +125,30 @@ class Task:
         self.domain = domain
         self.objects = problem.objects
         self.members = problem.members
-        self.values = problem.values
         self.goal = problem.goal
         effects = [effect for action in domain.actions.values() for effect in action.effects]
-        self.has_costs = any([effect.costs for effect in effects])
         self.fluents = {atom.predicate for effect in effects for atom in (*effect.adds, *effect.deletes)}
         self.start = frozenset([atom for atom in problem.init if atom[0] in self.fluents])
         self.static = problem.init - self.start
+        updated = {update.function.name for effect in effects for update in effect.updates}
+        self.has_costs = "total-cost" in updated
+        self.changing = {*updated, "total-cost", "total-time"}
+        values = {TOTAL_COST: 0} | problem.values
+        self.start_values = {key: value for key, value in values.items() if key[0] in self.changing}
+        self.fixed_values = {key: value for key, value in values.items() if key[0] not in self.changing}
+        self._axioms = Axioms(domain.axioms, self.compile, self.choices)
         self._operators: dict[str, Operator] = {}
         self._shared: dict[int, tuple[Condition, Test]] = {}
         self._finish = Operator(Action("", (), problem.goal, (Effect(),)), self)
+        self._metric: Value | None = None
+        if problem.metric:
+            self._metric = compile_expression(problem.metric.value, self.changing, self.fixed_values)
 
-    def take(self, step: Step, state: State) -> Number | None:
+    def begin(self) -> State:
+        """The initial state, to be changed by steps."""
+        return State(self.start, dict(self.start_values))
+
+    def take(self, step: Step, state: State) -> bool:
         """Changes the state by a step, see `Operator.take`."""
         name = step[0] if step else ""
         operator = self._operators.get(name)
@@ -145,26 +160,33 @@ class Task:
 
     def reached(self, state: State) -> bool:
         """Whether the goal holds: it is kept as an action without effects, and holds where that can be taken."""
-        return self._finish.take((), state) is not None
+        return self._finish.take((), state)
+
+    def cost(self, state: State, steps: int) -> Number | None:
+        """Of a plan that ends in this state: its metric, else its total-cost, else its steps. None: it has no value."""
+        if self._metric:
+            state.values.setdefault(TOTAL_TIME, steps)
+            try:
+                return self._metric((), state)
+            except StepError:
+                return None
+        return state.values[TOTAL_COST] if self.has_costs else steps
 
     def unmet(self, condition: Condition, row: Row, state: State) -> tuple[str, ...]:
-        """The parts of a condition that do not hold, as PDDL text."""
-        return tuple([show(part, row) for part in conjuncts(condition) if not self.compile(part)(row, state)])
+        """The parts of a condition that do not hold, or have no value, as PDDL text."""
+        return tuple([show(part, row) for part in conjuncts(condition) if not self._holds(part, row, state)])
+
+    def _holds(self, condition: Condition, row: Row, state: State) -> bool:
+        try:
+            return self.compile(condition)(row, state)
+        except StepError:
+            return False
 
     def choices(self, variable: TypedName) -> tuple[str, ...]:
         """The objects that a variable may stand for."""
         if len(variable.types) == 1:
             return self.members[variable.types[0]]
         return tuple(dict.fromkeys([name for kind in variable.types for name in self.members[kind]]))
-
-    def cost(self, term: Number | Atom, row: Row) -> Number:
-        """The amount of one increase; `StepError` where the problem gives it no value."""
-        if not isinstance(term, Atom):
-            return term
-        key = filler(term)(row)
-        if key not in self.values:
-            raise StepError(f"its cost ({' '.join(key)}) has no value in :init")
-        return self.values[key]
 
     def compile(self, condition: Condition) -> Test:
         """What tests the condition. One that stands in many places, as around nested effects, is compiled once."""
@@ -178,9 +200,13 @@ class Task:
                 fill, static = filler(condition), self.static
                 if predicate in self.fluents:
                     return lambda row, state: fill(row) in state
+                if predicate in self._axioms.strata:
+                    return lambda row, state: self._axioms.holds(fill(row), state)
                 return lambda row, state: fill(row) in static
             case Equal(left, right):
-                return lambda row, state: _object(left, row) == _object(right, row)
+                return lambda row, state: object_in(left, row) == object_in(right, row)
+            case Compare():
+                return compile_comparison(condition, self.changing, self.fixed_values)
             case Not(part):
                 test = self.compile(part)
                 return lambda row, state: not test(row, state)
@@ -206,6 +232,7 @@ class Task:
         pools = [self.choices(variable) for variable in effect.variables]
         adds = [filler(atom) for atom in effect.adds]
         deletes = [filler(atom) for atom in effect.deletes]
+        updates = [self.compile_update(update) for update in effect.updates]
 
         def gather(row: Row, state: State, change: Change) -> None:
             for chosen in product(*pools):
@@ -213,26 +240,9 @@ class Task:
                 if test(inner, state):
                     change.adds.update([fill(inner) for fill in adds])
                     change.deletes.update([fill(inner) for fill in deletes])
-                    change.cost += sum([self.cost(term, inner) for term in effect.costs])
+                    change.updates += [update(inner, state) for update in updates]
 
         return gather
 
-
-def filler(atom: Atom) -> Filler:
-    """What puts the objects of a row into the slots of the atom; spelled out for the short atoms that are most."""
-    name = atom.predicate
-    match atom.terms:
-        case ():
-            return lambda row: (name,)
-        case (int(a),):
-            return lambda row: (name, row[a])
-        case (int(a), int(b)):
-            return lambda row: (name, row[a], row[b])
-        case (int(a), int(b), int(c)):
-            return lambda row: (name, row[a], row[b], row[c])
-        case terms:
-            return lambda row: (name, *[_object(term, row) for term in terms])
-
-
-def _object(term: Term, row: Row) -> str:
-    return term if isinstance(term, str) else row[term]
+    def compile_update(self, update: Update) -> Callable[[Row, State], Settled]:
+        return compile_update(update, self.changing, self.fixed_values)

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from iterdeploy.pddl.conditions import Number
+from iterdeploy.pddl.expressions import UPDATES
 from iterdeploy.pddl.model import Domain, Problem
 from iterdeploy.pddl.plan import Step, format_plan, format_step
 from iterdeploy.pddl.reader import Node, PddlError, read, short
@@ -32,7 +32,7 @@ _SECTIONS = (":domain", ":requirements", ":types", ":constants", ":predicates", 
 """What comes first; the rest follows as it stands."""
 _NOTHING = {":parameters": "()", ":precondition": "()", ":effect": "(and)"}
 """The parts of an action, in VAL's order, as VAL wants them written where there is nothing to write."""
-_VALUE = re.compile(r"^Final value: (-?\d+(?:\.\d+)?)", re.MULTILINE)
+_VALUE = re.compile(r"^Final value: (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s", re.MULTILINE)
 
 
 def find_val(val_path: str | Path | None = None) -> str:
@@ -135,8 +135,26 @@ def _complete(action: Node) -> None:
     """Puts the parts of an action into VAL's order, with those that are missing or empty; not those of a faulty one."""
     keys, values = ([str(item) for item in action[start::2]] for start in (2, 3))
     if len(keys) == len(values) == len(set(keys)):
-        parts = {key: value for key, value in zip(keys, values, strict=True) if value != "()"}
+        parts = {key: value for key, value in zip(keys, values, strict=True) if value not in ("()", "(and)")}
+        if ":effect" in parts:
+            parts[":effect"] = str(_braced(read(parts[":effect"])[0]))
         action[2:] = [text for part in (_NOTHING | parts).items() for text in part]
+
+
+def _braced(effect: str | Node) -> str | Node:
+    """The effect with `(and ...)` around each update that stands in none: VAL does not read it alone."""
+    if not isinstance(effect, Node):
+        return effect
+    match effect.head:
+        case "and":
+            parts = [part if isinstance(part, Node) and part.head in UPDATES else _braced(part) for part in effect]
+        case "forall" | "when":
+            parts = [*effect[:-1], _braced(effect[-1])]
+        case head if head in UPDATES:
+            parts = ["and", effect]
+        case _:
+            return effect
+    return Node.of(parts, effect.line)
 
 
 def _run(program: str, files: dict[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
@@ -170,7 +188,7 @@ def _verdict(result: subprocess.CompletedProcess[str], plan: tuple[Step, ...]) -
     return Verdict(Status.ERROR, f"VAL gave no verdict: {short(said, 200) or 'it said nothing'}", plan=plan)
 
 
-def _cost(output: str) -> Number | None:
+def _cost(output: str) -> int | float | None:
     found = _VALUE.search(output)
     if found is None:
         return None

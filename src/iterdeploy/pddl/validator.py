@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from weakref import WeakKeyDictionary
 
-from iterdeploy.pddl.conditions import Number
 from iterdeploy.pddl.model import Domain, GroundAtom, Problem
+from iterdeploy.pddl.numbers import plain
 from iterdeploy.pddl.plan import PlanSyntaxError, Step, format_step, parse_plan
-from iterdeploy.pddl.reader import PddlError, short
-from iterdeploy.pddl.task import StepError, Task
+from iterdeploy.pddl.reader import NotSupported, PddlError, short
+from iterdeploy.pddl.state import StepError
+from iterdeploy.pddl.task import Task
 
 
 class Status(StrEnum):
@@ -31,8 +32,10 @@ class Verdict:
     unmet: tuple[str, ...] = ()
     """Every part of the failed precondition, or of the goal, that does not hold: PDDL text."""
     plan: tuple[Step, ...] = ()
-    cost: Number | None = None
-    """Of a valid plan: its total-cost, or its number of steps in a domain without costs."""
+    cost: int | float | None = None
+    """Of a valid plan: the value of the problem's metric, else its total-cost, else its number of steps.
+
+    None too where the metric reads a function that has no value."""
 
     @property
     def valid(self) -> bool:
@@ -50,36 +53,46 @@ def validate(domain: Domain, problem: Problem, plan_text: str) -> Verdict:
 
 def validate_steps(domain: Domain, problem: Problem, steps: Sequence[Step]) -> Verdict:
     """The verdict on a plan of lower-case names."""
+    try:
+        return _judged(domain, problem, steps)
+    except NotSupported as error:  # numbers that grow without end
+        return Verdict(Status.ERROR, str(error), plan=tuple(steps))
+
+
+def _judged(domain: Domain, problem: Problem, steps: Sequence[Step]) -> Verdict:
     task = task_of(domain, problem)
     plan = tuple(steps)
-    state = set(task.start)
-    total: Number = problem.values.get(("total-cost",), 0)
+    state = task.begin()
     for number, step in enumerate(plan, 1):
         try:
-            cost = task.take(step, state)
+            taken = task.take(step, state)
         except StepError as error:
             return _failed(plan, number, str(error), ())
-        if cost is None:
+        if not taken:
             unmet = task.unmet(domain.actions[step[0]].precondition, step[1:], state)
             return _failed(plan, number, f"precondition{'s' * (len(unmet) > 1)} {_listed(unmet)}", unmet)
-        total += cost
-    if not task.reached(state):
+    try:
+        reached, why = task.reached(state), ""
+    except StepError as error:
+        reached, why = False, f" ({error})"
+    if not reached:
         unmet = task.unmet(task.goal, (), state)
-        return Verdict(Status.INVALID, f"goal not reached: {_listed(unmet)}", None, unmet, plan)
-    return Verdict(Status.VALID, "", plan=plan, cost=total if task.has_costs else len(plan))
+        return Verdict(Status.INVALID, f"goal not reached: {_listed(unmet)}{why}", None, unmet, plan)
+    cost = task.cost(state, len(plan))
+    return Verdict(Status.VALID, "", plan=plan, cost=None if cost is None else plain(cost))
 
 
 def states(domain: Domain, problem: Problem, steps: Iterable[Step]) -> Iterator[frozenset[GroundAtom]]:
-    """The initial state and the one after each step; `PddlError` at a step that cannot be taken."""
+    """The facts at the start and after each step, derived ones left out; `PddlError` at a step that cannot be taken."""
     task = task_of(domain, problem)
-    state = set(task.start)
+    state = task.begin()
     yield task.static | state
     for number, step in enumerate(steps, 1):
         try:
-            cost = task.take(step, state)
+            taken = task.take(step, state)
         except StepError as error:
             raise PddlError(f"step {number} {short(format_step(step))}: {error}") from None
-        if cost is None:
+        if not taken:
             raise PddlError(f"step {number} {short(format_step(step))}: its precondition does not hold")
         yield task.static | state
 

@@ -20,7 +20,8 @@ from iterdeploy.types import content_hash
 
 RESERVED = frozenset(
     ("define", "domain", "problem", "object", "either", "number", "and", "or", "not", "imply", "forall", "exists",
-     "when", "=", "-", "increase", "total-cost", "total-time", "minimize", "maximize")
+     "when", "=", "-", "increase", "decrease", "assign", "scale-up", "scale-down", "total-cost", "total-time",
+     "minimize", "maximize")
 )  # fmt: skip
 """Words that PDDL itself knows, besides those that begin with a colon."""
 _NUMBER = re.compile(r"-?[\d.]+")

@@ -141,6 +141,6 @@ def _content(problem: Problem) -> str:
     return content_hash(
         sorted(problem.objects.items()),
         sorted(problem.init),
-        sorted(problem.values.items()),
+        sorted([(function, str(value)) for function, value in problem.values.items()]),
         sorted(map(show, conjuncts(problem.goal))),
     )

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from iterdeploy.pddl import Domain, PddlError, Problem
 from iterdeploy.pddl.conditions import Atom, Condition, conjuncts, show
-from iterdeploy.pddl.task import State, StepError, Task
+from iterdeploy.pddl.state import State, StepError
+from iterdeploy.pddl.task import Task
 from iterdeploy.pddl.validator import task_of
 from iterdeploy.planning.parsed import domain_of, problem_of
 
@@ -82,13 +83,13 @@ def moves_of(payload: Mapping[str, str], scene: Scene, plan: Sequence[Step]) -> 
     domain, problem = read
     task = task_of(domain, problem)
     numbers = {fact: number for number, fact in enumerate(scene.facts)}
-    state = set(task.start)
+    state = task.begin()
     steps: list[tuple[list[int], list[int]]] = []
     for number, step in enumerate(plan[:MOST_STEPS], 1):
         before = set(state)
         try:
-            taken = task.take(step, state) is not None
-        except StepError:
+            taken = task.take(step, state)
+        except (StepError, PddlError):
             return _moves(scene, numbers, steps, number, [])
         if not taken:
             precondition = domain.actions[step[0]].precondition
