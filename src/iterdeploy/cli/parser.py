@@ -33,6 +33,7 @@ EXAMPLES = """examples:
   iterdeploy measure longer --temperature 0      what it does when it is decoded greedily
   iterdeploy compare quickstart longer           runs and seeds side by side
   iterdeploy audit longer                        what its curation really rewards
+  iterdeploy reverify longer --validator both    its stored answers judged again
   iterdeploy validate domain.pddl problem.pddl plan.txt
 """
 
@@ -183,6 +184,15 @@ def parser() -> argparse.ArgumentParser:
     )
     add_json(theory, "print what was written to RUN/theory.json")
     add_runs_dir(theory)
+
+    reverify = command("reverify", "judge a run's stored answers again, and say what would be otherwise")
+    add_run(reverify)
+    add_trust(reverify)
+    reverify.add_argument(
+        "--validator", choices=["iterdeploy", "val", "both"], help="who judges plans (default: as the run was started)"
+    )
+    add_json(reverify)
+    add_runs_dir(reverify)
 
     validate = command("validate", "judge a plan file: exit status 0 valid, 1 invalid, 2 it could not be judged")
     validate.add_argument("domain", metavar="DOMAIN", type=Path, help="PDDL domain file")

@@ -12,6 +12,7 @@
         curated.json     the pool that trains the next
         policy/          the model that this pool made: generation 1
       audit.json, theory.json   what `iterdeploy audit` and `iterdeploy theory` found
+      reverified-1.json, ...    what `iterdeploy reverify` found, once for each time
       report.html
 
 A file or folder of a generation exists only when it is finished, so resuming is calling `run` again.

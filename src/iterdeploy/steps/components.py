@@ -50,7 +50,7 @@ def assemble(config: RunConfig) -> Components:
     refuse_keys(config)
     tracking = Tracking(config)
     check_sampler(config)
-    curation = _curation(config)
+    curation = configured_curation(config)
     folder = model_folder(config.model)
     tasks = task_set(config)
     base = base_policy(folder)
@@ -59,7 +59,7 @@ def assemble(config: RunConfig) -> Components:
     return Components(config, base, tasks, curation, trainer, clock, tracking)
 
 
-def _curation(config: RunConfig) -> Keep:
+def configured_curation(config: RunConfig) -> Keep:
     """The configured policies, and after them the weights that the objective gives."""
     policies = find_policies(config.curation.policies)
     keep, training = compose(policies), config.training

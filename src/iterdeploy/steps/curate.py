@@ -1,12 +1,15 @@
 """Curates: which traces of all generations so far train the next one, and how much each counts."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from iterdeploy.curation.people import latest
 from iterdeploy.curation.policies import TrainingPool, make_pool, weigh
 from iterdeploy.record.store import TraceStore
 from iterdeploy.record.traffic import Traffic, today
 from iterdeploy.steps.run import Run
 from iterdeploy.tasks import TaskSet
-from iterdeploy.types import Policy, Split, WeightedTrace
+from iterdeploy.types import NOTHING, Policy, Split, Verdict, WeightedTrace
 
 
 def curate(policy: Policy, run: Run) -> TrainingPool:
@@ -19,14 +22,22 @@ def _pool(policy: Policy, run: Run) -> TrainingPool:
 
 
 def admitted(
-    store: TraceStore, tasks: TaskSet, generation: int, last_feedback: int | None = None
+    store: TraceStore,
+    tasks: TaskSet,
+    generation: int,
+    last_feedback: int | None = None,
+    verdicts: Mapping[str, Verdict] = NOTHING,
 ) -> list[WeightedTrace]:
     """The traces up to the generation that may train at all, with what people say of them.
 
     Of live traffic those that were delivered, and whose users agree. `last_feedback`: the row up to which judgements
-    count; None: all do."""
+    count; None: all do. `verdicts`: trace id -> what is to count instead of the stored verdict."""
     origins = {origin.trace_id: origin for origin in Traffic(store).origins()}
     withheld = {trace_id for trace_id, origin in origins.items() if origin.withheld(today())}
-    traces = (trace for trace in store.traces(up_to=generation, split=Split.DEPLOYED) if trace.id not in withheld)
+    traces = (
+        replace(trace, verdict=verdicts.get(trace.id, trace.verdict))
+        for trace in store.traces(up_to=generation, split=Split.DEPLOYED)
+        if trace.id not in withheld
+    )
     askers = {trace_id: origin.user for trace_id, origin in origins.items()}
     return weigh(traces, tasks.order, latest(store.feedback(up_to=last_feedback)), askers)
