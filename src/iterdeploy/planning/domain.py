@@ -64,6 +64,10 @@ class PlanningDomain:
         return self.think is not None and self.act is not None
 
     @property
+    def numeric(self) -> bool:
+        return ":numeric-fluents" in self.pddl
+
+    @property
     def smallest(self) -> int:
         return min(ramp.low for ramp in self.ramps.values())
 

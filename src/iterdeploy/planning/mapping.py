@@ -6,7 +6,8 @@ the pool that pretraining drew from, at random but as the task's content says. T
 Plans are put back under the file's names and judged by the file's PDDL.
 
 Where a domain is its own mirror image (soil and rock in Rovers), several matches are equally right; the one that keeps
-most names is taken, then the first. Simplifications: conjunctions of literals alone, and arguments in the same order.
+most names is taken, then the first. Simplifications: conjunctions of literals alone, no numbers but the costs of
+actions, and arguments in the same order.
 """
 
 from collections import Counter
@@ -51,13 +52,14 @@ def match(domain: Domain, table: Mapping[str, str]) -> Match:
 
     ConfigError where there is none, or more than one.
     """
-    known = {name for ours in DOMAINS.values() for name in _names(domain_of(ours.pddl))}
+    known_domains = [ours for ours in DOMAINS.values() if not ours.numeric]
+    known = {name for ours in known_domains for name in _names(domain_of(ours.pddl))}
     for old, new in table.items():
         if old not in _names(domain) or new not in known:
             where = f"{domain.name} has no" if old not in _names(domain) else "none of our domains has a"
             raise ConfigError(f"tasks.names: {old} = {new!r}: {where} name {old if old not in _names(domain) else new}")
     best = []
-    for ours in DOMAINS.values():
+    for ours in known_domains:
         found = list(islice(_matches(domain, ours, table), MOST_MATCHES))
         best += [max(found, key=lambda match: match.unchanged)] if found else []
     if len(best) != 1:
@@ -95,16 +97,16 @@ def _text(found: Match, ours: Domain, problem: Problem, objects: Mapping[str, st
         if not isinstance(part, Atom):
             raise ConfigError(f"tasks.names: {problem.name}: a goal {show(part)} is more than facts that are to hold")
         goal.append((part.predicate, *map(str, part.terms)))
-    facts = [
+    initial, wanted = (
         [(found.predicates[predicate], *(objects[name] for name in names)) for predicate, *names in atoms]
         for atoms in (problem.init_list, goal)
-    ]
+    )
     things = [
         ([objects[name]], found.types.get(kind, kind))
         for name, kind in problem.objects.items()
         if objects[name] not in ours.constants
     ]
-    return problem_text(problem.name, ours.name, things, *facts)
+    return problem_text(problem.name, ours.name, things, initial, wanted)
 
 
 def _names(domain: Domain) -> set[str]:
@@ -175,7 +177,7 @@ def _uses(action: Action, constants: Mapping[str, str]) -> dict[Literal, list[st
             add("adds", atom)
         for atom in effect.deletes:
             add("deletes", atom)
-        if index:
+        if index or any(update.function.name != "total-cost" for update in effect.updates):
             uses[(repr(effect), ())] = []
     return uses
 

@@ -10,11 +10,12 @@ from functools import lru_cache
 from importlib.resources import files
 
 from iterdeploy.pddl import Domain, Problem, states
-from iterdeploy.pddl.conditions import conjuncts, show
+from iterdeploy.pddl.conditions import conjuncts, show, show_number
 from iterdeploy.planning.domain import PlanningDomain, Reasoning, Step
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.rng import Rng
 
+TOTAL_COST = ("total-cost",)
 EXAMPLES = {"blocksworld": 3, "ferry": 2}
 """Domain -> size of the example in full prompts; the first one whose actions are not those of the task's domain."""
 
@@ -40,7 +41,11 @@ def compact(domain: PlanningDomain, problem: Problem) -> str:
 def facts(name: str, problem: Problem) -> str:
     """Initial state and goal as PDDL, one fact a line; before them, with their types, objects that no fact names."""
     initial = [*map(_atom, problem.init_list)]
-    initial += [f"(= {_atom(function)} {value})" for function, value in problem.values.items() if len(function) > 1]
+    initial += [
+        f"(= {_atom(function)} {show_number(value)})"
+        for function, value in problem.values.items()
+        if function != TOTAL_COST
+    ]
     goal = [show(part) for part in conjuncts(problem.goal)]
     named = set(" ".join([*initial, *goal]).replace("(", " ").replace(")", " ").split())
     others = [f"{thing} - {kind}" for thing, kind in problem.objects.items() if thing not in named]

@@ -25,6 +25,8 @@ def reference_cost(domain_text: str, problem_text: str, planner: str) -> float |
     Fast Downward takes from a tenth of a second to a minute for each task, after which it is given up.
     """
     domain, problem = domain_of(domain_text), problem_of(problem_text, domain_text)
+    if problem.metric and problem.metric.maximize:  # the ratio of what is to be large says the opposite
+        return None
     plan: list[Step] | None = None
     if planner == "downward":
         try:

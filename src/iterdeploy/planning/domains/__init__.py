@@ -6,11 +6,13 @@ from iterdeploy.planning.domains import (
     childsnack,
     ferry,
     floortile,
+    haulage,
     miconic,
     rovers,
     satellite,
     sokoban,
     spanner,
+    tanks,
     transport,
 )
 
@@ -21,11 +23,13 @@ DOMAINS: dict[str, PlanningDomain] = {
         childsnack,
         ferry,
         floortile,
+        haulage,
         miconic,
         rovers,
         satellite,
         sokoban,
         spanner,
+        tanks,
         transport,
     )
 }

@@ -49,8 +49,10 @@ def problem_text(
     objects: Iterable[tuple[Sequence[str], str]],
     init: Iterable[Step],
     goal: Iterable[Step],
+    minimize: str = "",
 ) -> str:
-    """PDDL of a problem; `objects` are (names, type) in the order in which they are to be declared."""
+    """PDDL of a problem; `objects` are (names, type) in the order in which they are to be declared; `minimize` is the
+    function that a good plan keeps small."""
     return "\n".join(
         [
             f"(define (problem {name})",
@@ -63,7 +65,7 @@ def problem_text(
             " )",
             " (:goal (and",
             *(f"  ({' '.join(atom)})" for atom in goal),
-            " )))",
+            f" ))\n (:metric minimize ({minimize})))" if minimize else " )))",
             "",
         ]
     )
