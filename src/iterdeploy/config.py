@@ -56,7 +56,8 @@ class ModelConfig(Section):
 
 class TasksConfig(Section):
     kind: str = "planning"
-    """Name of a task set: "planning" makes tasks of its own domains, "pddl" reads those of your own files,
+    """Name of a task set: "planning" makes tasks of its own domains, "pddl" reads those of your own files, "continuous"
+    makes ways of a robot past polygons, with `sizes` their number (it needs the extra "continuous"),
     "path/to/file.py:Class" or "package.module:Class" is one of your own, with its keys in [tasks.options]."""
     domains: tuple[str, ...] = Field(("blocksworld",), strict=False)
     sizes: str | dict[str, str] = "2-4"

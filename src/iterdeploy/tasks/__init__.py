@@ -46,6 +46,7 @@ class TaskSet(Protocol):
 TASKSETS = {
     "planning": "iterdeploy.planning.taskset:PlanningTasks.of",
     "pddl": "iterdeploy.planning.own_tasks:OwnTasks.of",
+    "continuous": "iterdeploy.continuous.taskset:ContinuousTasks.of",
 }
 """The package's own: name -> function from a `RunConfig` to the task set."""
 

@@ -13,7 +13,7 @@ from iterdeploy.report.facts.contents import Contents
 from iterdeploy.report.facts.records import page_json
 from iterdeploy.report.html.markup import element, text
 
-SCRIPTS = ("text", "place", "source", "film", "blocks", "sokoban", "facts", "player", "trace", "list", "main")
+SCRIPTS = ("text", "place", "source", "film", "blocks", "sokoban", "course", "facts", "player", "trace", "list", "main")
 """The explorer's files in the order in which they are joined into one module."""
 
 

@@ -31,11 +31,22 @@ function traceView({ trace, task, answers, partial }, filters) {
 }
 
 function playback(trace, task) {
+  if (task.course) return walked(trace, task.course);
   if (!task.scene) return task.no_scene && make("p", { class: "note" }, task.no_scene);
   const player = makePlayer(new Film(task.scene, trace.moves, trace.plan), trace);
   if (!trace.plan.length) return make("div", { class: "playback" }, player.element);
   const steps = make("div", { class: "steps" }, make("h4", {}, "Plan"), player.plan);
   return make("div", { class: "playback" }, player.element, steps);
+}
+
+/** A course with the way that the plan takes, and the plan. */
+function walked(trace, course) {
+  const stage = make("div", { class: "player" }, make("div", { class: "stage" }, coursePicture(course, trace.plan, trace.failed)));
+  const moves = trace.plan.map((move, index) =>
+    make("li", { class: index + 1 === trace.failed && "failing" }, stepText(move)),
+  );
+  const steps = make("div", { class: "steps" }, make("h4", {}, "Plan"), make("ol", { class: "moves" }, moves));
+  return make("div", { class: "playback" }, stage, moves.length > 0 && steps);
 }
 
 /** The answers to the same task, a row for each generation; `partial`: those that the page holds, of more. */

@@ -47,6 +47,7 @@ def asked(task: Task, scene: Scene | str, longest_text: int) -> dict[str, Any]:
         "left_out": max(0, len(task.prompt) - longest_text),
         "scene": asdict(scene) if isinstance(scene, Scene) else None,
         "no_scene": "" if isinstance(scene, Scene) else scene,
+        "course": json.loads(task.payload["drawing"]) if "course" in task.payload else None,
     }
 
 
