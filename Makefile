@@ -41,10 +41,10 @@ bench: bench-startup bench-validate bench-sampling
 bench-startup: venv ## how fast the commands that need no model answer
 	$(BIN)/python benchmarks/bench_startup.py
 
-bench-validate: venv ## time per validated plan beside other validators, where they are installed
+bench-validate: venv ## time per validated plan compared with other validators, where they are installed
 	$(BIN)/python benchmarks/bench_validate.py
 
-bench-sampling: venv ## tokens per CPU second of the sampler beside generate
+bench-sampling: venv ## tokens per CPU second of the sampler compared with generate
 	$(BIN)/python benchmarks/bench_sampling.py
 
 bench-light-rows: venv ## memory and time of curation and metrics on 15,000 traces of 15,000 tokens
@@ -54,14 +54,14 @@ bench-report: venv  ## the report of 10,000 traces, and pages served from a stor
 	$(BIN)/python benchmarks/bench_report.py --report
 	$(BIN)/python benchmarks/bench_report.py --view
 
-bench-sample: venv $(VLLM)/.installed ## our sampling path beside the raw engine's
+bench-sample: venv $(VLLM)/.installed ## our sampling path compared with the raw engine
 	ITERDEPLOY_VLLM_PYTHON=$(CURDIR)/$(VLLM)/python $(BIN)/python benchmarks/bench_served.py
 	$(BIN)/python benchmarks/bench_sampling.py
 
 bench-gateway: venv ## milliseconds that the gateway adds to a model server, with every answer on the disk
 	$(BIN)/python benchmarks/bench_gateway.py
 
-bench-train: venv   ## tokens per second of the trainer beside TRL's
+bench-train: venv   ## tokens per second of the trainer compared with TRL's
 	$(BIN)/pip install --quiet $(PIP_ARGS) --constraint constraints.txt trl datasets
 	$(BIN)/python benchmarks/bench_train.py
 

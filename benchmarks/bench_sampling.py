@@ -1,4 +1,4 @@
-"""Tokens per second of the in-process sampler beside `generate` in a loop, on the demo's mix of tasks.
+"""Tokens per second of the in-process sampler compared with `generate` in a loop, on the demo's mix of tasks.
 
     python benchmarks/bench_sampling.py [--rounds 3] [--prompts 400] [--threads 1] [--set KEY=VALUE ...]
 

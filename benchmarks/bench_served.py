@@ -1,4 +1,4 @@
-"""Answers per second of the path through a server beside those of the plain `openai` client, with the same server.
+"""Answers per second of the path through a server, and of the plain `openai` client with the same server.
 
     ITERDEPLOY_VLLM_PYTHON=... python benchmarks/bench_served.py [--rounds 5] [--prompts 400] [--concurrency 64]
 
@@ -8,7 +8,7 @@ sides take turns, with the same prompts in the same order and as many requests a
 
     our path        the sampler as a run uses it: tokenizes, cuts batches, checks and reads every answer
     openai, same    the client in a loop: the very same requests, seeds included; it counts the tokens of the replies
-    openai, bare    the same without what our path asks for beside the text: token ids and log-probabilities
+    openai, bare    the same without what our path asks for besides the text: token ids and log-probabilities
 
 Medians over the rounds, of answers and of tokens per second, and the ratio of our path's answers to each. Nothing else
 should run on the machine.
@@ -28,7 +28,7 @@ from typing import Any
 
 from iterdeploy.config_file import find_config, load_config
 from iterdeploy.models.loading import base_policy, model_folder
-from iterdeploy.samplers import SAMPLERS, Asked, check_sampler
+from iterdeploy.samplers import SAMPLERS, PromptBatch, check_sampler
 from iterdeploy.samplers.openai import OpenAiSampler
 from iterdeploy.samplers.vllm import interpreter
 from iterdeploy.tasks import task_set
@@ -73,8 +73,8 @@ def main() -> None:
     with SAMPLERS[config.sampling.sampler](base_policy(model_folder(config.model)), config) as sampler:
         inside = sampler if isinstance(sampler, OpenAiSampler) else sampler._inside  # type: ignore[attr-defined]
 
-        def asked(seed: int) -> list[Asked]:
-            return [Asked(batch, 1000 * seed + i) for i, batch in enumerate(batches)]
+        def asked(seed: int) -> list[PromptBatch]:
+            return [PromptBatch(batch, 1000 * seed + i) for i, batch in enumerate(batches)]
 
         def ours(seed: int) -> Told:
             began = time.perf_counter()
@@ -115,7 +115,7 @@ def show(told: dict[str, list[Told]]) -> None:
         print(f"{name:<14}{answers[name]:>20,.2f}{tokens[name]:>20,.0f}{ours / answers[name]:>16.3f}")
 
 
-def bodies(sampler: OpenAiSampler, asked: Sequence[Asked], without: Sequence[str] = ()) -> list[dict[str, Any]]:
+def bodies(sampler: OpenAiSampler, asked: Sequence[PromptBatch], without: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The requests that our path makes."""
     made = [
         sampler._wire.body(prompt, content_hash(batch.seed, i))

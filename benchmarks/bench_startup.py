@@ -1,4 +1,4 @@
-"""How fast the commands that load no model answer, as whole processes, beside a bare interpreter.
+"""How fast the commands that load no model answer, as whole processes, compared with a bare interpreter.
 
     python benchmarks/bench_startup.py [--rounds 21]
 

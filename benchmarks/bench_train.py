@@ -1,4 +1,4 @@
-"""Tokens per CPU second and memory of the trainer beside TRL's SFTTrainer, on the same model, rows and precision.
+"""Tokens per CPU second and memory of the trainer and of TRL's SFTTrainer, on the same model, rows and precision.
 
     python benchmarks/bench_train.py [--rounds 5] [--rows 160] [--threads 1] [--method full|lora] [--float32]
                                      [--models embedded larger]

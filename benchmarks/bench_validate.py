@@ -1,4 +1,4 @@
-"""Time per validated plan, beside the other validators that are installed.
+"""Time per validated plan, compared with the other validators that are installed.
 
     python benchmarks/bench_validate.py [--rounds 9] [--limit 20]
 

@@ -1,6 +1,6 @@
 """Reads a configuration from a TOML file, with `key=value` overrides, and checks it whole before anything is loaded.
 
-A file may say `extends = "other.toml"`: then it is the other one, which lies beside it, with some keys changed. So a
+A file may say `extends = "other.toml"`: then it is the other one, in the same folder, with some keys changed. So a
 configuration is a pile of layers: files, and overrides on top of them. Errors are `ConfigError`s that name the layer
 that says it, the key, and what would be accepted.
 """
@@ -65,7 +65,7 @@ def load_config(source: Path | RunConfig, overrides: Overrides = ()) -> RunConfi
 
 
 def load(model: type[Checked], source: Path | Checked, overrides: Overrides = ()) -> Checked:
-    """The same for a configuration of any kind."""
+    """The checked configuration of any kind, such as one of `iterdeploy pretrain`."""
     if isinstance(source, Path):
         layers = _files(source)
     else:

@@ -1,4 +1,4 @@
-"""The records that travel between the rooms: frozen, with content hashes as ids. Imports nothing of ours.
+"""The records that travel between the rooms: frozen, with content hashes as ids. Imports nothing of this package.
 
 Task -> Completion -> Verdict -> Trace -> Example -> Policy: a task is asked, a completion is what one call of the model
 emitted, a verdict is what the validator says of the answer, a trace is all of that together, an example is what the

@@ -1,4 +1,4 @@
-"""Features of traces, and features of one's own from a file."""
+"""Features of traces, and your own features from a file."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -124,7 +124,7 @@ def test_val_is_found_by_argument_environment_and_path(val, monkeypatch, tmp_pat
     with pytest.raises(ValueError, match="VAL not found: none of Validate, validate, VAL is on PATH"):
         find_val()
     assert find_val(path) == str(path)
-    with pytest.raises(ValueError, match="nowhere is no program"):
+    with pytest.raises(ValueError, match="nowhere is not a program"):
         find_val("nowhere")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_val() == str(path)

@@ -101,7 +101,7 @@ def test_what_val_cannot_say_is_an_error_and_so_is_disagreement(val: Install, va
 def test_a_val_that_is_not_there_is_refused_by_key(validator: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"validation\.validator = .*VAL not found.*validation\.val_path"):
         task_set(config_with({"validation.validator": validator}))
-    with pytest.raises(ConfigError, match=r"validation\.validator = .*nowhere is no program"):
+    with pytest.raises(ConfigError, match=r"validation\.validator = .*nowhere is not a program"):
         task_set(config_with({"validation.validator": validator, "validation.val_path": str(tmp_path / "nowhere")}))
 
 

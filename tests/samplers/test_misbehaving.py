@@ -48,7 +48,7 @@ from iterdeploy.deployment.deploy import ask, deploy
 from iterdeploy.deployment.sampled import Sampled
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.record.store import TraceStore
-from iterdeploy.samplers import Asked, Failed
+from iterdeploy.samplers import Failed, PromptBatch
 from iterdeploy.samplers.errors import ServerError
 from iterdeploy.samplers.openai import OpenAiSampler
 from iterdeploy.steps.components import assemble
@@ -262,7 +262,7 @@ def test_an_answer_that_holds_the_key_is_not_stored(server: Server, tmp_path: Pa
     with run.parts.sampler(run.parts.base) as sampler:
         assert sampler.source == "openai (re-tokenised)"
         server.wrong = changed(token_ids=..., logprobs=..., text=answer)
-        (only,) = sampler.answers([Asked(["a", "b"], 1)])
+        (only,) = sampler.answers([PromptBatch(["a", "b"], 1)])
     assert all(isinstance(failed, Failed) and "holds the key" in failed.reason for failed in only.completions)
 
 
@@ -306,7 +306,7 @@ def test_a_server_that_goes_away_ends_the_run_and_lays_it_at_the_door_of_no_requ
     with misbehaving() as server:
         run = Deployment(server, tmp_path, **{"server.key_variable": ""})
         with run.parts.sampler(run.parts.base) as sampler:
-            found = sampler.answers([Asked(["a"], seed) for seed in range(300)])
+            found = sampler.answers([PromptBatch(["a"], seed) for seed in range(300)])
             next(found)
             server.leave()
             with pytest.raises(ServerError, match="away"):

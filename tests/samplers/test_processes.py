@@ -14,12 +14,12 @@ import pytest
 from helpers.support import config_with, iterdeploy, run_facts, write_config
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.planning.taskset import PlanningTasks
-from iterdeploy.samplers import Asked, processes
+from iterdeploy.samplers import PromptBatch, processes
 from iterdeploy.samplers.processes import ParallelSampler, SamplingError
 from iterdeploy.types import Completion
 
 TASKS = PlanningTasks(config_with({"tasks.sizes": "2-4", "tasks.held_out": 0}).tasks, 1).deployed(0)
-ASKED = [Asked([task.prompt for task in TASKS[i : i + 3]], seed=i) for i in range(0, len(TASKS), 3)]
+ASKED = [PromptBatch([task.prompt for task in TASKS[i : i + 3]], seed=i) for i in range(0, len(TASKS), 3)]
 
 
 def sampler(**settings: Any) -> ParallelSampler:

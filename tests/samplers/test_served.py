@@ -22,7 +22,7 @@ from iterdeploy.deployment.served_policy import verified
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.planning.taskset import PlanningTasks
 from iterdeploy.record.store import TraceStore
-from iterdeploy.samplers import Asked, supervisor
+from iterdeploy.samplers import PromptBatch, supervisor
 from iterdeploy.samplers.client import Client
 from iterdeploy.samplers.endpoint import Endpoint
 from iterdeploy.samplers.errors import ServerError
@@ -121,7 +121,7 @@ def test_the_same_seed_gives_the_same_answers_and_another_seed_others(server: Se
 
 
 def test_batches_do_not_wait_for_each_other_and_come_when_they_are_whole(server: Server) -> None:
-    asked = [Asked(PROMPTS[i : i + 3], i) for i in range(4)]
+    asked = [PromptBatch(PROMPTS[i : i + 3], i) for i in range(4)]
     with sampler(server, sampling={"max_new_tokens": 5}) as one:
         server.meeting = threading.Barrier(4)
         found = list(one.answers(asked))
@@ -150,7 +150,7 @@ def test_an_answer_that_takes_too_long_is_asked_for_again(server: Server) -> Non
 
 
 def test_a_server_that_keeps_failing_is_given_up_and_whole_batches_are_kept(server: Server) -> None:
-    asked = [Asked([prompt], i) for i, prompt in enumerate(PROMPTS)]
+    asked = [PromptBatch([prompt], i) for i, prompt in enumerate(PROMPTS)]
     with (
         sampler(server, concurrency=1, retries=2, sampling={"max_new_tokens": 5}) as one,
         pytest.raises(ServerError) as caught,
@@ -190,7 +190,7 @@ def test_leaving_early_ends_the_requests_that_are_under_way(server: Server) -> N
     began = time.monotonic()
     with sampler(server) as one, pytest.raises(KeyboardInterrupt):
         server.failures = ["slow"] * 4
-        found = one.answers([Asked(PROMPTS[:1], i) for i in range(12)])
+        found = one.answers([PromptBatch(PROMPTS[:1], i) for i in range(12)])
         signal.setitimer(signal.ITIMER_REAL, 1.0)
         next(found)
     assert time.monotonic() - began < 30
@@ -281,7 +281,7 @@ def generation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = folder / "policy"
     out.mkdir()
     pool = TrainingExamples(make_examples(chosen, dict.fromkeys(ids, 1.0)), "a pool")
-    parts.trainer.fit(parts.base, 1, pool, out, lambda done, in_all: None)
+    parts.trainer.fit(parts.base, 1, pool, out, lambda done, total: None)
     return folder
 
 

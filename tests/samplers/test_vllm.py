@@ -25,7 +25,7 @@ from iterdeploy.metrics.records import Coverage
 from iterdeploy.models.loading import base_policy, load, model_folder
 from iterdeploy.models.scoring import token_logprobs
 from iterdeploy.record.store import TraceStore
-from iterdeploy.samplers import Asked
+from iterdeploy.samplers import PromptBatch
 from iterdeploy.samplers.openai import OpenAiSampler
 from iterdeploy.samplers.protocol import Sampler
 from iterdeploy.samplers.transformers import TransformersSampler
@@ -149,7 +149,9 @@ def judged(sampler: Sampler, config: RunConfig) -> tuple[list[Completion], Cover
     batches = [tasks.held_out[i : i + 100] for i in range(0, TASKS, 100)]
     said: list[Completion] = []
     traces: list[Trace] = []
-    for answered in sampler.answers([Asked([task.prompt for task in batch], i) for i, batch in enumerate(batches)]):
+    for answered in sampler.answers(
+        [PromptBatch([task.prompt for task in batch], i) for i, batch in enumerate(batches)]
+    ):
         for task, one in zip(batches[answered.index], answered.completions, strict=True):
             verdict: Verdict = tasks.judge(task, [one])
             said.append(one)

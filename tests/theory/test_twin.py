@@ -55,7 +55,7 @@ def test_the_run_trained_again_with_its_own_seed_would_be_the_run(finished: Path
     subject = choose(RunDir.read(finished), 0, 24, quiet)
     trainer = GradientTrainer(subject.config.training, subject.config.model, subject.config.seed)
     pool = twins.TrainingExamples(subject.pooled(0), subject.phase.pool.digest)
-    trainer.fit(subject.start, 1, pool, tmp_path, lambda done, in_all: None)
+    trainer.fit(subject.start, 1, pool, tmp_path, lambda done, total: None)
     again = twins.read_policy(tmp_path)
     weights = [twins.all_weights(subject, policy) for policy in (again, subject.policy(1))]
     assert np.array_equal(weights[0], weights[1])

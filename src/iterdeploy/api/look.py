@@ -32,7 +32,7 @@ class State:
     name: str
     """running, complete, interrupted, or why the run stopped by itself, such as no_traces_to_train_on."""
     reason: str = ""
-    """Of a run that stopped by itself: why, and what to change."""
+    """Why a run stopped by itself, and what to change."""
     process: int | None = None
     """The id of the process that works on it."""
 
@@ -45,7 +45,7 @@ class Generation:
     held_out: Point | None
     """Coverage of the held-out tasks with its 95% interval; None where there are none."""
     deployed: Point | None
-    """The same of the tasks that it was deployed on."""
+    """Coverage of the tasks that it was deployed on, with its 95% interval."""
     frontiers: Mapping[str, Frontier]
     """Domain -> the largest size of held-out task of which a tenth is solved."""
     change: Paired | None
@@ -97,7 +97,7 @@ class Run:
 
     @property
     def generations(self) -> list[Generation]:
-        """Those that have been measured so far, in order."""
+        """The generations that have been measured so far, in order."""
         results = self._results()
         temperature = self.config.sampling.temperature
         measured = {one.generation: one for one in standings(results, temperature) if one.temperature == temperature}

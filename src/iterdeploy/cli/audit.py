@@ -116,8 +116,8 @@ def _print(found: Audit) -> None:
         tell(sentence)
     for look in [look for look in found.looks if look.alarm][:1]:
         tell(f"ALARM after generation {look.generation}: {' and '.join(look.features)} ({look.question}).")
-    told = [finding.sentence for finding in found.findings if finding.kind != "warning"]
-    for sentence in told or ["No feature measured here is rewarded beyond chance."]:
+    sentences = [finding.sentence for finding in found.findings if finding.kind != "warning"]
+    for sentence in sentences or ["No feature measured here is rewarded beyond chance."]:
         tell(sentence)
     for warning in found.warnings:
         tell(f"WARNING: {warning.sentence}.")

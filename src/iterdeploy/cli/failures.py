@@ -39,7 +39,7 @@ def explain(error: BaseException) -> str | None:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and those in whose handling it was raised: a library may tell of a full disk in words of its own."""
+    """The error and those in whose handling it was raised: a library may report a full disk in its own words."""
     while error is not None:
         yield error
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
@@ -48,5 +48,5 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _disk_is_full(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in DISK_FULL
-    # Libraries written in Rust (safetensors, tokenizers) tell the system's error only in words.
+    # Libraries written in Rust (safetensors, tokenizers) report the system's error only in words.
     return any(f"(os error {number})" in str(error) for number in DISK_FULL)

@@ -1,6 +1,6 @@
 """The command line: parses and prints, no logic. Everything heavy is imported by the command that needs it.
 
-Exit status: 0 done; 1 an invalid plan (`validate`); 2 something to mend in the input or the machine; 3 the run stopped
+Exit status: 0 done; 1 an invalid plan (`validate`); 2 something in the input or the machine to fix; 3 the run stopped
 by itself in a named state; 130 interrupted.
 """
 

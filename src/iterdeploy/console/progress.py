@@ -10,8 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from iterdeploy.console.lines import HEAD, lines
 from iterdeploy.record.run_dir import RunDir
 
-Advance = Callable[[int, int], None]
-"""Called with (done, in all)."""
+Report = Callable[[int, int], None]
+"""Called with (done, total)."""
 
 SECONDS_BETWEEN_LINES = 15.0
 WIDTH = 180
@@ -38,7 +38,7 @@ class Display:
         """How many generations have a line."""
 
     @contextmanager
-    def bar(self, title: str, unit: str) -> Iterator[Advance]:
+    def bar(self, title: str, unit: str) -> Iterator[Report]:
         """A bar, or lines, for work that is counted in `unit`; bars may be open side by side."""
         meter = Meter()
         if not self._console.is_terminal:
@@ -46,30 +46,30 @@ class Display:
             return
         task = self._bars.add_task(title, total=None, rate="")
 
-        def advance(done: int, in_all: int) -> None:
-            self._bars.update(task, completed=done, total=in_all, rate=f"{meter.rate(done):,.0f} {unit}/s")
+        def report(done: int, total: int) -> None:
+            self._bars.update(task, completed=done, total=total, rate=f"{meter.rate(done):,.0f} {unit}/s")
 
         self._bars.start()
         try:
-            yield advance
+            yield report
         finally:
             self._bars.remove_task(task)
             if not self._bars.task_ids:
                 self._bars.stop()
 
-    def _lines(self, title: str, unit: str, meter: "Meter") -> Advance:
+    def _lines(self, title: str, unit: str, meter: "Meter") -> Report:
         last = time.monotonic()
 
-        def advance(done: int, in_all: int) -> None:
+        def report(done: int, total: int) -> None:
             nonlocal last
             rate = meter.rate(done)
-            if done < in_all and time.monotonic() - last < SECONDS_BETWEEN_LINES:
+            if done < total and time.monotonic() - last < SECONDS_BETWEEN_LINES:
                 return
             last = time.monotonic()
-            left = f", {(in_all - done) / rate:.0f} s left" if rate and done < in_all else ""
-            self._console.print(f"{title}: {done:,} of {in_all:,} {unit}, {rate:,.0f} {unit}/s{left}")
+            left = f", {(total - done) / rate:.0f} s left" if rate and done < total else ""
+            self._console.print(f"{title}: {done:,} of {total:,} {unit}, {rate:,.0f} {unit}/s{left}")
 
-        return advance
+        return report
 
     def generation(self, run_dir: RunDir) -> None:
         """A line for each generation that is done and has none yet."""

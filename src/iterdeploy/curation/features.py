@@ -62,7 +62,7 @@ def load_features(path: Path) -> dict[str, Feature]:
     """Every public function with one parameter that the Python file defines, by name, in the file's order; of a path
     such as "sums.py:digits,words" those that it names.
 
-    The file is executed. ConfigError if it cannot be, if it defines none, or one with the name of a feature of ours.
+    The file is executed. ConfigError if it cannot be, if it defines none, or one with the name of a built-in feature.
     """
     file, _, names = str(path).rpartition(":")
     wanted = names.split(",") if file.endswith(".py") else None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from iterdeploy.deployment import Batch, Request
 from iterdeploy.deployment.served_policy import verified
-from iterdeploy.samplers import Asked, Failed
+from iterdeploy.samplers import Failed, PromptBatch
 from iterdeploy.steps.clock import Activity
 from iterdeploy.steps.run import Run
 from iterdeploy.tasks.judging import Judges
@@ -23,7 +23,8 @@ class Sampled:
     def traces(self, policy: Policy, owed: Sequence[Sequence[Request]]) -> Iterator[Batch]:
         run = self._run
         asked = [
-            Asked([request.task.prompt for request in batch], self._seed(policy.generation, batch)) for batch in owed
+            PromptBatch([request.task.prompt for request in batch], self._seed(policy.generation, batch))
+            for batch in owed
         ]
         with (
             run.clock.activity(Activity.SAMPLING),

@@ -61,7 +61,7 @@ class Plan:
 
     @property
     def answers(self) -> int:
-        """Of one generation."""
+        """Answers of one generation."""
         sampling, measured = self.config.sampling, self.config.evaluation
         each = sampling.held_out_samples + len(measured.temperatures) * measured.samples
         return len(self.deployed) * sampling.samples + len(self.held_out) * each

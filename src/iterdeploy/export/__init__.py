@@ -15,21 +15,21 @@ class ExportError(UserError):
 
 
 def make_folder(target: Path, make: Callable[[Path], object]) -> Path:
-    """`target`, filled by `make` under a name of its own beside its place and then renamed; where that fails, nothing
+    """`target`, filled by `make` under a temporary name next to it and then renamed; where that fails, nothing
     is left of it. ExportError if something is there already."""
     place = Path(os.path.realpath(target))
     if place == Path.cwd():
         raise ExportError(f"--to {target}: this is the folder that you are in; name one that is still to be made")
     if place.exists() and not (place.is_dir() and not any(place.iterdir())):
         raise ExportError(f"{target} exists and is not an empty folder; nothing was written: choose another --to")
-    beside = place.with_name(f"unfinished-{place.name}-{secrets.token_hex(4)}")
+    unfinished = place.with_name(f"unfinished-{place.name}-{secrets.token_hex(4)}")
     above = [parent for parent in place.parents if not parent.exists()]
     try:
-        beside.mkdir(parents=True)
-        make(beside)
-        beside.rename(place)
+        unfinished.mkdir(parents=True)
+        make(unfinished)
+        unfinished.rename(place)
     except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
         with suppress(OSError):  # somebody else may have put something there
             for parent in above:
                 parent.rmdir()

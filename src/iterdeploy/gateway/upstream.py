@@ -108,7 +108,7 @@ class Upstream:
                     raise ServerError(f"{self._endpoint.address}: status {response.status_code}")
                 async for chunk in _chunks(response):
                     text = gathered.take(chunk)
-                    # The text of ids is made here, as that of the server may have marks in it that are no text.
+                    # The text of ids is made here, as that of the server may have marks in it that are not text.
                     piece = pieces.more(gathered.ids) if gathered.ids else text
                     if piece and ask.stream:
                         yield piece

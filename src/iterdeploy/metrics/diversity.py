@@ -32,13 +32,15 @@ class History:
     """The samples of one task, this generation's and the earlier ones'."""
 
     samples: int
-    """Of this generation, as are the next two."""
+    """Samples of this generation."""
     valid: int
+    """Valid samples of this generation."""
     distinct: int
-    """Distinct valid plans."""
+    """Distinct valid plans of this generation."""
     distinct_so_far: int
+    """Distinct valid plans of all generations up to this one."""
     older: bool
-    """An earlier generation was asked, too."""
+    """An earlier generation was asked as well."""
     solved_before: bool
 
 

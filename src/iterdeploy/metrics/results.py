@@ -20,7 +20,7 @@ class TaskResult:
     valid: int
     samples: int
     temperature: float | None = None
-    """Where the task was asked only to measure, beside the loop; None: in the loop, at its temperature."""
+    """Where the task was asked only to measure, outside the loop; None: in the loop, at its temperature."""
 
     @property
     def rate(self) -> float:

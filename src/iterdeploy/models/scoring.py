@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
-Row = tuple[Sequence[int], Sequence[int]]
+TokenPair = tuple[Sequence[int], Sequence[int]]
 """(ids of the prompt, of which there is at least one; ids of the completion)."""
 
 
 def token_logprobs(
-    here: Loaded, rows: Sequence[Row], tokens_per_batch: int, temperature: float = 1.0
+    here: Loaded, rows: Sequence[TokenPair], tokens_per_batch: int, temperature: float = 1.0
 ) -> "list[npt.NDArray[np.float64]]":
     """log p of each completion token in nats, one array per row, in the order of `rows`.
 
@@ -54,14 +54,14 @@ def token_logprobs(
 
 
 def sequence_logprobs(
-    here: Loaded, rows: Sequence[Row], tokens_per_batch: int, temperature: float = 1.0
+    here: Loaded, rows: Sequence[TokenPair], tokens_per_batch: int, temperature: float = 1.0
 ) -> "npt.NDArray[np.float64]":
     """log p of each whole completion in nats, (rows,)."""
     return summed(token_logprobs(here, rows, tokens_per_batch, temperature))
 
 
 def policy_logprobs(
-    policy: Policy, rows: Sequence[Row], config: RunConfig, dtype: str | None = None, temperature: float = 1.0
+    policy: Policy, rows: Sequence[TokenPair], config: RunConfig, dtype: str | None = None, temperature: float = 1.0
 ) -> "list[npt.NDArray[np.float64]]":
     """`token_logprobs` under a policy, which is loaded for this alone and given back.
 
@@ -86,7 +86,7 @@ def summed(logprobs: "Sequence[npt.NDArray[np.float64]]") -> "npt.NDArray[np.flo
     return np.array([math.fsum(row) for row in logprobs])
 
 
-def _batches(rows: Sequence[Row], tokens: int) -> list[list[int]]:
+def _batches(rows: Sequence[TokenPair], tokens: int) -> list[list[int]]:
     """Indices of rows, by ascending length, in batches of at most `tokens` padded tokens."""
     lengths = [len(prompt) + len(completion) for prompt, completion in rows]
     batches: list[list[int]] = []
@@ -98,7 +98,7 @@ def _batches(rows: Sequence[Row], tokens: int) -> list[list[int]]:
 
 
 def _score(
-    here: Loaded, rows: Sequence[Row], temperature: float, parts: Callable[[], OutputLayer | None]
+    here: Loaded, rows: Sequence[TokenPair], temperature: float, parts: Callable[[], OutputLayer | None]
 ) -> list[list[float]]:
     import torch
 

@@ -96,7 +96,7 @@ def how_to_get(name: str) -> str | None:
 
 
 def read_shape(folder: Path) -> Shape | None:
-    """The shape that the folder's config.json states; None where it has none or is no such transformer."""
+    """The shape that the folder's config.json states; None where it has none or is not such a transformer."""
     path = folder / "config.json"
     if not path.is_file():
         return None

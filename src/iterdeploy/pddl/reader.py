@@ -23,7 +23,7 @@ _COMMENT = re.compile(r";[^\n]*")
 
 
 class PddlError(ValueError):
-    """The text is not what it should be; the message says where and how to mend it."""
+    """The text is not what it should be; the message says where and how to fix it."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
         message = short(message, 400)

@@ -1,7 +1,7 @@
 """VAL, the established validator in C++, as a second opinion for those who have it installed.
 
 The program is found by argument, in `ITERDEPLOY_VAL`, or on PATH as `Validate`, `validate` or `VAL`; its `libVAL.so`
-may lie beside it. What is odd about it is dealt with here: its exit code says nothing, so its output is read; it
+may lie next to it. What is odd about it is dealt with here: its exit code says nothing, so its output is read; it
 wants the parts of a domain and of an action in one order and none missing, so they are put in that order and filled in;
 a wrong number of objects can crash it or slip through, so plans whose steps do not fit the domain's actions never reach
 it. Types, preconditions, effects and the goal are its own judgement.
@@ -41,7 +41,7 @@ def find_val(val_path: str | Path | None = None) -> str:
     for name in [str(wanted)] if wanted else _NAMES:
         if found := shutil.which(name):
             return found
-    where = f"{wanted} is no program" if wanted else f"none of {', '.join(_NAMES)} is on PATH"
+    where = f"{wanted} is not a program" if wanted else f"none of {', '.join(_NAMES)} is on PATH"
     raise ValueError(f"VAL not found: {where}. Install it and set ITERDEPLOY_VAL to the path of its Validate")
 
 

@@ -74,7 +74,7 @@ class PlanningDomain:
     def sizes(self, wanted: str, count: int) -> list[int]:
         """The sizes of `count` tasks: those of "2-8" or "3,5,7" in turn, or a named ramp's, evenly from end to end.
 
-        ValueError if the domain has no tasks that small, or if that is no way to write sizes.
+        ValueError if the domain has no tasks that small, or if sizes are not written like that.
         """
         if wanted in self.ramps:
             low, high = self.ramps[wanted].low, self.ramps[wanted].high

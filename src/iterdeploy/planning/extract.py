@@ -3,7 +3,7 @@
 Where: the last <plan> block, whatever stands around it. Without one, in a fence or not, the lines that read as actions
 must stand together, between plain prose that names no step. The same plan written twice, with numbers and without or
 numbered anew, is one plan. Anything else is none: the text does not show whether a second run of lines replaces the
-first (a final plan after a draft), goes on from it, or is no plan at all (facts in parentheses). How: numbers, bullets,
+first (a final plan after a draft), goes on from it, or is not a plan (facts in parentheses). How: numbers, bullets,
 `0.0: (a b) [1]`, comments, `(plan ...)` around the steps, upper case, commas and extra spaces are accepted, and so is
 `a(b, c)`. A line inside the plan or next to it that cannot be read makes the whole plan unparseable: it is never
 silently shorter. A plan is *strict* when the answer has exactly the form that was asked for (reasoning up to </think>,
@@ -192,7 +192,7 @@ def _number(line: str) -> str:
 
 
 def _names_step(line: str, actions: Collection[str] | None) -> bool:
-    """Whether a line that is no step opens like one, or names an action with its objects."""
+    """Whether a line that is not a step opens like one, or names an action with its objects."""
     groups = [_words(found) for found in _MENTION.finditer(_plain(line))]
     return _opens_like_step(line) or any([actions is None or group[0] in actions for group in groups])
 
@@ -205,7 +205,7 @@ def _unwrapped(text: str) -> str:
 def _read_line(line: str) -> list[Step] | None:
     """The actions of one line, (stack b1 b2) or stack(b1, b2); none of an empty line. None if it holds anything else.
 
-    Words without parentheses are no action: they may be prose. What reads as actions behind a `;` may be more of them.
+    Words without parentheses are not an action: they may be prose. What looks like actions behind a `;` may be some.
     """
     line, *comments = line.split(";")
     steps = _read_steps(line)

@@ -92,7 +92,7 @@ def _with_ours(domain_text: str, problem_text: str, plan: tuple[Step, ...]) -> P
 
 
 def _with_val(config: ValidationConfig) -> Validator:
-    """VAL alone or beside ours, after one trial: a VAL without its library would make every verdict an ERROR."""
+    """VAL alone or besides iterdeploy, after one trial: a VAL without its library would make every verdict an ERROR."""
     try:
         program = find_val(config.val_path or None)
         trial = validate_with_val(TRIAL_DOMAIN, TRIAL_PROBLEM, [("switch-on",)], program, config.timeout)

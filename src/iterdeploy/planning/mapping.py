@@ -1,6 +1,6 @@
 """Tasks from elsewhere under the names that the embedded models know.
 
-A domain file that says the same as one of ours in other words is recognised by its structure: predicates and actions
+A domain file that says the same as a built-in domain in other words is recognised by structure: predicates and actions
 are matched so that every action has the same preconditions and effects, argument by argument. Objects get names from
 the pool that pretraining drew from, at random but as the task's content says. The order of facts stays the file's.
 Plans are put back under the file's names and judged by the file's PDDL.
@@ -48,7 +48,7 @@ class Match:
 
 
 def match(domain: Domain, table: Mapping[str, str]) -> Match:
-    """The one domain of ours that says the same; `table`: names of the file -> ours, where structure is not enough.
+    """The one built-in domain that says the same; `table`: names of the file -> ours, where structure is not enough.
 
     ConfigError where there is none, or more than one.
     """

@@ -1,4 +1,4 @@
-"""Tasks from PDDL files of one's own: a domain file and a pattern for the problem files, no code needed.
+"""Tasks from your own PDDL files: a domain file and a pattern for the problem files, no code needed.
 
 Which files are held out is either said by a second pattern or drawn by the run's seed. Everything is checked before a
 run starts: every file parses, no two tasks are the same up to their names, comments and order of facts, and none is
@@ -50,7 +50,7 @@ class OwnTasks:
         return self._tasks(Split.HELD_OUT)
 
     def deployed(self, generation: int) -> list[Task]:
-        """The same in every generation."""
+        """The held-out tasks, the same in every generation."""
         return self._deployed
 
     def judge(self, task: Task, completions: Sequence[Completion]) -> Verdict:

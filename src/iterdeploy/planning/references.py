@@ -40,7 +40,7 @@ def reference_cost(domain_text: str, problem_text: str, planner: str) -> float |
 
 @lru_cache(maxsize=64)
 def recognise(domain: Domain) -> PlanningDomain | None:
-    """The domain of ours with the same actions and predicates, whatever it is called; None if there is none."""
+    """The built-in domain with the same actions and predicates, whatever it is called; None if there is none."""
     return next((ours for ours in DOMAINS.values() if _signature(domain_of(ours.pddl)) == _signature(domain)), None)
 
 

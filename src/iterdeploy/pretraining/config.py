@@ -17,7 +17,7 @@ class DemonstrationConfig(Section):
     count: int = Field(gt=0, le=100_000_000)
     """Demonstrations in all; the domains take turns."""
     turns: dict[str, Annotated[int, Field(gt=0, le=1000)]] = Field(default_factory=dict)
-    """Domain -> how often it has its turn before the next one has; once unless told."""
+    """Domain -> how often it has its turn before the next one has; once by default."""
     flawed: float = Field(ge=0, lt=1)
     wasteful: float = Field(ge=0, le=1)
 

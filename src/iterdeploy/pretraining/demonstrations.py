@@ -107,7 +107,7 @@ def _slip_in_plan(steps: list[Step], problem: Problem, rng: Rng) -> list[Step]:
 
 
 def _like(word: str, problem: Problem) -> list[str]:
-    """The objects of this one's type; all of them where the word is no object."""
+    """The objects of this one's type; all of them where the word is not an object."""
     kind = problem.objects.get(word)
     return [name for name, other in problem.objects.items() if kind in (None, other)]
 

@@ -62,17 +62,17 @@ def pretrain(config: PretrainConfig, work_dir: Path) -> Path:
     tokenizer = build_tokenizer(vocabulary(config.demonstrations.sizes))
     data = _demonstrations(config, work_dir / "demonstrations.npz")
     model = _train(config, data, tokenizer, work_dir)
-    beside = work_dir / "unfinished-model"
-    shutil.rmtree(beside, ignore_errors=True)
-    model.bfloat16().save_pretrained(beside)
-    tokenizer.save_pretrained(beside)
+    unfinished = work_dir / "unfinished-model"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    model.bfloat16().save_pretrained(unfinished)
+    tokenizer.save_pretrained(unfinished)
     made = {
         "sizes": {domain: sorted(set(sizes)) for domain, sizes in config.demonstrations.sizes.items()},
         "tokens": int(data["starts"][-1]) * config.optimiser.epochs,
         "configuration": config.model_dump(mode="json"),
     }
-    (beside / "pretraining.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-    beside.rename(target)
+    (unfinished / "pretraining.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    unfinished.rename(target)
     return target
 
 
@@ -137,9 +137,9 @@ def _demonstrations(config: PretrainConfig, cache: Path) -> dict[str, "np.ndarra
         "prompts": np.asarray(prompts),
         "key": np.asarray(key),
     }
-    beside = cache.with_name("writing-" + cache.name)
-    np.savez(beside, **stored)
-    beside.rename(cache)
+    unfinished = cache.with_name("writing-" + cache.name)
+    np.savez(unfinished, **stored)
+    unfinished.rename(cache)
     say(
         f"{count} demonstrations, {len(stored['ids'])} tokens, longest {max(lengths)}, "
         f"in {time.perf_counter() - began:.0f} s",
@@ -277,9 +277,9 @@ def _restore(checkpoint: Path, parts: dict[str, Any]) -> int:
 def _save(checkpoint: Path, parts: dict[str, Any], step: int) -> None:
     import torch
 
-    beside = checkpoint.with_name("writing-checkpoint.pt")
-    torch.save({"step": step} | {name: part.state_dict() for name, part in parts.items()}, beside)
-    beside.rename(checkpoint)
+    unfinished = checkpoint.with_name("writing-checkpoint.pt")
+    torch.save({"step": step} | {name: part.state_dict() for name, part in parts.items()}, unfinished)
+    unfinished.rename(checkpoint)
 
 
 def _log(path: Path, **entry: float) -> None:

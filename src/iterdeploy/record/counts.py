@@ -77,7 +77,7 @@ class Counts:
 
     @property
     def results(self) -> list[TaskResult]:
-        """Of all tasks, in the loop and beside it."""
+        """Results of all tasks, in the loop and outside it."""
         return [*chain.from_iterable(self.tasks.values()), *self.measured]
 
     @property

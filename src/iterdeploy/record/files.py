@@ -27,16 +27,16 @@ class RunDirError(UserError):
 
 def write_text(path: Path, text: str) -> None:
     """A reader sees the old file or the new one; where writing fails, the old one stays and nothing else is left."""
-    beside = path.with_name(f"{UNFINISHED}{path.name}-{secrets.token_hex(4)}")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+    unfinished = path.with_name(f"{UNFINISHED}{path.name}-{secrets.token_hex(4)}")
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
     try:
         with open(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(handle)
-        beside.rename(path)
+        unfinished.rename(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
     sync(path.parent)
 

@@ -1,4 +1,4 @@
-"""A run's folder: layout, lock, outputs that are built beside their place and then renamed.
+"""A run's folder: layout, lock, outputs that are built under a temporary name and then renamed.
 
     RUN/
       config.toml        the resolved configuration; running it again reproduces the run
@@ -66,7 +66,7 @@ class Stage:
         sweep(path, keep="unfinished-policy")
 
     def json(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The finished file's content; made, written beside and renamed if it is not there yet."""
+        """The finished file's content; made, written under a temporary name and renamed if it is not there yet."""
         place = f"{self.path.name}/{name}"
         if not self._files.exists(place):
             self._files.write(place, make())
@@ -78,7 +78,7 @@ class Stage:
         return adapter.validate_python(self.json(name, lambda: adapter.dump_python(make(), mode="json")))
 
     def folder(self, name: str, make: Callable[[Path], object]) -> Path:
-        """The finished folder; `make` fills one beside it, which is then renamed.
+        """The finished folder; `make` fills one under a temporary name, which is then renamed.
 
         Of an earlier, unfinished one only its checkpoints are left for `make`, which uses them and takes them away.
         """
@@ -86,16 +86,16 @@ class Stage:
         if target.exists():
             check_sums(target)
             return target
-        beside = self.path / f"{UNFINISHED}{name}"
-        beside.mkdir(exist_ok=True)
-        for path in list(beside.iterdir()):
+        unfinished = self.path / f"{UNFINISHED}{name}"
+        unfinished.mkdir(exist_ok=True)
+        for path in list(unfinished.iterdir()):
             if not path.name.startswith("checkpoint-"):
                 remove(path)
-        make(beside)
+        make(unfinished)
         self._files.check_place()
-        write_sums(beside)
-        sync_all(beside)
-        beside.rename(target)
+        write_sums(unfinished)
+        sync_all(unfinished)
+        unfinished.rename(target)
         sync(self.path)
         return target
 

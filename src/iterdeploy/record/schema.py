@@ -60,7 +60,7 @@ MEASUREMENTS = """(
     tokens INTEGER NOT NULL, text TEXT NOT NULL,
     UNIQUE (task_id, generation, temperature, sample_index)
 )"""
-"""Answers to held-out tasks that were asked only to measure. They are no traces: nothing that trains can meet them."""
+"""Answers to held-out tasks that were asked only to measure. They are not traces: nothing that trains reads them."""
 
 VIEWS_OF_1 = """
 CREATE TEMP VIEW traces AS SELECT

@@ -26,7 +26,7 @@ class StoreError(UserError):
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class TraceRef:
     """Where a trace stands in the store and what it is about, without its content."""
 
     row: int
@@ -38,7 +38,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class TraceSummary:
     """What a list says of a trace."""
 
     row: int
@@ -51,13 +51,13 @@ class Listed:
     sample: int
     status: str
     reason: str
-    """Its beginning."""
+    """The beginning of the verdict's reason."""
     facts: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What sort of task one is."""
+class TaskFacets:
+    """What a task is listed by."""
 
     domain: str
     size: int
@@ -248,36 +248,37 @@ class TraceStore:
             GROUP BY generation, task_id, temperature"""
         return starmap(TaskResult, self._sql.execute(query, [generations]))
 
-    def written(self, after: int = 0) -> Iterator[Written]:
+    def written(self, after: int = 0) -> Iterator[TraceRef]:
         """The traces written after the row `after`, in the order of their writing."""
         query = "SELECT row, id, task_id, generation, status FROM traces WHERE row > ? ORDER BY row"
-        return starmap(Written, self._sql.execute(query, [after]))
+        return starmap(TraceRef, self._sql.execute(query, [after]))
 
-    def written_of(self, ids: Iterable[str]) -> Iterator[Written]:
+    def written_of(self, ids: Iterable[str]) -> Iterator[TraceRef]:
         """The same of the traces of these ids, in their order, without those that are not there."""
         query = "SELECT row, id, task_id, generation, status FROM traces WHERE id = ?"
         for trace_id in ids:
-            yield from starmap(Written, self._sql.execute(query, [trace_id]))
+            yield from starmap(TraceRef, self._sql.execute(query, [trace_id]))
 
-    def listed(self, rows: Sequence[int]) -> list[Listed]:
+    def listed(self, rows: Sequence[int]) -> list[TraceSummary]:
         """The traces in these rows, in the order of the rows."""
         return self._listed(f"row IN ({', '.join('?' * len(rows))}) ORDER BY row", rows)
 
-    def listed_of_task(self, task_id: str) -> list[Listed]:
+    def listed_of_task(self, task_id: str) -> list[TraceSummary]:
         """All answers to a task, in the order (generation, sample index)."""
         return self._listed("task_id = ? ORDER BY generation, sample_index", [task_id])
 
-    def _listed(self, where: str, values: Sequence[object]) -> list[Listed]:
+    def _listed(self, where: str, values: Sequence[object]) -> list[TraceSummary]:
         query = f"""SELECT row, traces.id AS id, task_id AS task, domain, size, split, generation,
             sample_index AS sample, status, substr(reason, 1, 300) AS reason, facts
             FROM traces JOIN tasks ON tasks.id = task_id WHERE {where}"""
         return [
-            Listed(**{**row, "facts": json.loads(row["facts"])}) for row in map(dict, self._sql.execute(query, values))
+            TraceSummary(**{**row, "facts": json.loads(row["facts"])})
+            for row in map(dict, self._sql.execute(query, values))
         ]
 
-    def kind(self, task_id: str) -> Kind:
+    def kind(self, task_id: str) -> TaskFacets:
         query = "SELECT domain, size, split FROM tasks WHERE id = ?"
-        return Kind(*self._sql.execute(query, [task_id]).fetchone())
+        return TaskFacets(*self._sql.execute(query, [task_id]).fetchone())
 
     def verdict_counts(self) -> dict[int, dict[str, int]]:
         """Generation -> status -> traces."""

@@ -87,11 +87,11 @@ def _key() -> bytes | None:
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_name(secrets.token_hex(8))
-            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            unfinished = path.with_name(secrets.token_hex(8))
+            handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(handle, "wb") as file:
                 file.write(secrets.token_bytes(KEY_BYTES))
-            beside.rename(path)
+            unfinished.rename(path)
         key = path.read_bytes()
     except OSError:
         return None

@@ -11,7 +11,7 @@ from iterdeploy.theory.records import Theory
 from iterdeploy.theory.tables import tables as theory_tables
 
 AUDIT = (
-    "What curation rewards beside validity, whether the model comes to do it, and warnings of what nobody asked for. "
+    "What curation rewards besides validity, whether the model picks it up, and warnings of what nobody asked for. "
     "From `iterdeploy audit`."
 )
 THEORY = "How much of the fine-tuning is REINFORCE, measured on the run's own traces. From `iterdeploy theory`."

@@ -55,9 +55,9 @@ def _first_screen(contents: Contents) -> str:
     facts = "".join(
         element("div", element("dt", text(name)), element("dd", text(value))) for name, value in in_short(contents)
     )
-    told = element("div", head, _verdict(contents), element("dl", facts, class_="facts"))
+    words = element("div", head, _verdict(contents), element("dl", facts, class_="facts"))
     drawn = document.figure(coverage(contents.metrics)) if contents.metrics else ""
-    return element("div", told, drawn, class_="first")
+    return element("div", words, drawn, class_="first")
 
 
 def _verdict(contents: Contents) -> str:

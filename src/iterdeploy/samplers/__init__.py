@@ -7,7 +7,7 @@ configuration before anything is loaded.
 
 from iterdeploy import registry
 from iterdeploy.config import RunConfig
-from iterdeploy.samplers.protocol import Answered, Asked, Failed, Sampler
+from iterdeploy.samplers.protocol import BatchAnswers, Failed, PromptBatch, Sampler
 from iterdeploy.types import Policy
 
 SAMPLERS = {
@@ -31,4 +31,4 @@ def make_sampler(policy: Policy, config: RunConfig) -> Sampler:
     return sampler
 
 
-__all__ = ["SAMPLERS", "Answered", "Asked", "Failed", "Sampler", "check_sampler", "make_sampler"]
+__all__ = ["SAMPLERS", "BatchAnswers", "Failed", "PromptBatch", "Sampler", "check_sampler", "make_sampler"]

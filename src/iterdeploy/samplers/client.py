@@ -38,7 +38,7 @@ SILENCE = 60.0
 SLOW_TRIES = 2
 """How often an answer is waited for that takes longer than it may: as its seed is the same, so is its length."""
 SPARE_BYTES, BYTES_PER_TOKEN = 2**20, 1000
-"""A reply may have so many bytes, and so many more for each token of which it tells."""
+"""A reply may have so many bytes, and so many more for each token that it holds."""
 
 
 class _Failure(Exception):
@@ -94,7 +94,7 @@ class Client:
         return await self._patiently("GET", path, None, read, 0)
 
     async def post(self, path: str, body: Mapping[str, object], read: Callable[[bytes], T], tokens: int = 0) -> T:
-        """What `read` makes of the reply's body, which tells of that many `tokens`. It raises `Unusable` if that
+        """What `read` makes of the reply's body, which holds that many `tokens`. It raises `Unusable` if that
         is not an answer; then the request is sent again.
 
         ServerError if the server is away, Refused if it does not want the request, NoAnswer after too many tries.

@@ -22,7 +22,7 @@ from iterdeploy.config import RunConfig
 from iterdeploy.samplers.client import Client
 from iterdeploy.samplers.endpoint import Endpoint, check_served, configured
 from iterdeploy.samplers.errors import ADVICE, NoAnswer, Refused, ServerError
-from iterdeploy.samplers.protocol import Answered, Asked, Failed, Row
+from iterdeploy.samplers.protocol import BatchAnswers, Failed, PromptBatch, TokenPair
 from iterdeploy.samplers.replies import Models, parsed
 from iterdeploy.samplers.wire import PROBE, Wire
 from iterdeploy.types import Completion, Policy, content_hash
@@ -76,14 +76,14 @@ class OpenAiSampler:
         self._stack.__exit__(kind, error, traceback)
 
     def sample(self, prompts: Sequence[str], seed: int) -> list[Completion]:
-        (answered,) = self.answers([Asked(prompts, seed)])
+        (answered,) = self.answers([PromptBatch(prompts, seed)])
         return answered.whole()
 
-    def answers(self, asked: Sequence[Asked]) -> Iterator[Answered]:
+    def answers(self, asked: Sequence[PromptBatch]) -> Iterator[BatchAnswers]:
         """Batches as they become whole, in any order. The next ones are already under way while one is handled."""
         from anyio import EndOfStream, create_memory_object_stream
 
-        send, receive = create_memory_object_stream[Answered](FINISHED)
+        send, receive = create_memory_object_stream[BatchAnswers](FINISHED)
         work = self._portal.start_task_soon(self._answer_all, asked, send)
         try:
             while True:
@@ -96,7 +96,7 @@ class OpenAiSampler:
         finally:
             work.cancel()
 
-    def logprobs(self, rows: Sequence[Row]) -> list[list[float]] | None:
+    def logprobs(self, rows: Sequence[TokenPair]) -> list[list[float]] | None:
         """log p of each completion's tokens under the served model; None if the server does not tell."""
         if not self._wire.offer.scores:
             return None
@@ -108,7 +108,7 @@ class OpenAiSampler:
             )
         return found
 
-    async def _answer_all(self, asked: Sequence[Asked], finished: "MemoryObjectSendStream[Answered]") -> None:
+    async def _answer_all(self, asked: Sequence[PromptBatch], finished: "MemoryObjectSendStream[BatchAnswers]") -> None:
         """As many workers as requests may be under way take one prompt after another."""
         prompts = ((index, i) for index, batch in enumerate(asked) for i in range(len(batch.prompts)))
         begun: dict[int, dict[int, Completion | Failed]] = {}
@@ -119,7 +119,7 @@ class OpenAiSampler:
                 answers[i] = await self._answer(batch.prompts[i], content_hash(batch.seed, i))
                 if len(answers) == len(batch.prompts):
                     del begun[index]
-                    await finished.send(Answered(index, [answers[k] for k in range(len(answers))]))
+                    await finished.send(BatchAnswers(index, [answers[k] for k in range(len(answers))]))
 
         workers = [asyncio.create_task(worker()) for _ in range(self._config.server.concurrency)]
         with finished:

@@ -16,7 +16,7 @@ from multiprocessing.connection import Pipe, wait
 from types import TracebackType
 
 from iterdeploy.config import RunConfig, UserError
-from iterdeploy.samplers.protocol import Answered, Asked
+from iterdeploy.samplers.protocol import BatchAnswers, PromptBatch
 from iterdeploy.samplers.transformers import TransformersSampler
 from iterdeploy.types import Completion, Policy
 
@@ -44,7 +44,7 @@ class SamplingProcess:
         with suppress(OSError):  # that it ended is noticed where it is to answer
             self.pipe.send((policy, config.model_dump_json()))
 
-    def ask(self, index: int, batch: Asked) -> None:
+    def ask(self, index: int, batch: PromptBatch) -> None:
         self.busy = True
         with suppress(OSError):
             self.pipe.send((index, list(batch.prompts), batch.seed))
@@ -82,7 +82,7 @@ class ParallelSampler(TransformersSampler):
         self._end()
         super().__exit__(kind, error, traceback)
 
-    def answers(self, asked: Sequence[Asked]) -> Iterator[Answered]:
+    def answers(self, asked: Sequence[PromptBatch]) -> Iterator[BatchAnswers]:
         """Every batch, in the order in which they are done."""
         owed, wanted = deque(range(len(asked))), self._config.sampling.processes
         self._start(min(wanted, len(asked)) - 1)
@@ -92,10 +92,10 @@ class ParallelSampler(TransformersSampler):
                 if owed:
                     other.ask(taken := owed.popleft(), asked[taken])
                 if index >= 0:
-                    yield Answered(index, completions)
+                    yield BatchAnswers(index, completions)
             if owed:
                 started, index = time.monotonic(), owed.popleft()
-                yield Answered(index, self.sample(asked[index].prompts, asked[index].seed))
+                yield BatchAnswers(index, self.sample(asked[index].prompts, asked[index].seed))
                 left = (time.monotonic() - started) * len(owed)
                 if wanted == 0 and not self._others and left > WORTH_IT:
                     self._start(min(self._useful, len(owed)) - 1)

@@ -8,13 +8,13 @@ from typing import Protocol, Self
 from iterdeploy.samplers.errors import ServerError
 from iterdeploy.types import Completion
 
-Row = tuple[Sequence[int], Sequence[int]]
+TokenPair = tuple[Sequence[int], Sequence[int]]
 """(ids of the prompt, ids of the completion)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A batch of prompts that are answered, and stored, together."""
+class PromptBatch:
+    """Prompts that are answered, and stored, together."""
 
     prompts: Sequence[str]
     seed: int
@@ -29,9 +29,9 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class BatchAnswers:
     index: int
-    """Of the batch among those asked."""
+    """The batch's place among those asked."""
     completions: Sequence[Completion | Failed]
     """One for each of its prompts."""
 
@@ -66,10 +66,10 @@ class Sampler(Protocol):
         The same prompts and seed give the same completions where the device can."""
         ...
 
-    def answers(self, asked: Sequence[Asked]) -> Iterator[Answered]:
+    def answers(self, asked: Sequence[PromptBatch]) -> Iterator[BatchAnswers]:
         """Every batch once, as soon as it is whole."""
         ...
 
-    def logprobs(self, rows: Sequence[Row]) -> list[list[float]] | None:
+    def logprobs(self, rows: Sequence[TokenPair]) -> list[list[float]] | None:
         """log p at temperature 1 of each completion's tokens, in nats; None where the sampler cannot tell."""
         ...

@@ -18,7 +18,7 @@ from iterdeploy.config import RunConfig
 from iterdeploy.models.chat import completion, prompt_ids
 from iterdeploy.models.loading import Loaded, load
 from iterdeploy.samplers import protocol
-from iterdeploy.samplers.protocol import Answered, Asked
+from iterdeploy.samplers.protocol import BatchAnswers, PromptBatch
 from iterdeploy.samplers.room import keyword, with_room
 from iterdeploy.types import Completion, Policy
 
@@ -86,11 +86,11 @@ class TransformersSampler:
         decode(here, rows, torch.Generator(here.device).manual_seed(seed))
         return [said(here, row) for row in rows]
 
-    def answers(self, asked: Sequence[Asked]) -> Iterator[Answered]:
+    def answers(self, asked: Sequence[PromptBatch]) -> Iterator[BatchAnswers]:
         for index, batch in enumerate(asked):
-            yield Answered(index, self.sample(batch.prompts, batch.seed))
+            yield BatchAnswers(index, self.sample(batch.prompts, batch.seed))
 
-    def logprobs(self, rows: Sequence[protocol.Row]) -> list[list[float]] | None:
+    def logprobs(self, rows: Sequence[protocol.TokenPair]) -> list[list[float]] | None:
         from iterdeploy.models.scoring import token_logprobs
 
         scored = token_logprobs(self._here, rows, self._config.training.tokens_per_batch)
@@ -108,7 +108,10 @@ def said(here: Loaded, row: Row) -> Completion:
 
 
 def decode(
-    here: Loaded, rows: list[Row], random: "torch.Generator", watch: Callable[[list[Row]], None] = lambda _: None
+    here: Loaded,
+    rows: list[Row],
+    random: "torch.Generator",
+    watch: Callable[[list[Row]], None] = lambda _: None,
 ) -> None:
     """Samples every row to its end or to its limit. `watch` sees the rows of the batch after each token."""
     import torch

@@ -24,13 +24,13 @@ from iterdeploy.samplers import supervisor
 from iterdeploy.samplers.endpoint import Endpoint
 from iterdeploy.samplers.errors import ServerError
 from iterdeploy.samplers.openai import OpenAiSampler
-from iterdeploy.samplers.protocol import Answered, Asked, Row
+from iterdeploy.samplers.protocol import BatchAnswers, PromptBatch, TokenPair
 from iterdeploy.types import Completion, Policy
 
 BASE = "base"
 """What the server calls the model that it is started with."""
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-"""Largest ranks of adapters that vLLM can be told to make room for."""
+"""Largest ranks of adapters that vLLM can be started with."""
 LOG_LINES = 15
 """Of the end of the server's log, in errors."""
 START_TIMEOUT = 1800.0
@@ -102,10 +102,10 @@ class VllmSampler:
     def sample(self, prompts: Sequence[str], seed: int) -> list[Completion]:
         return self._inside.sample(prompts, seed)
 
-    def answers(self, asked: Sequence[Asked]) -> Iterator[Answered]:
+    def answers(self, asked: Sequence[PromptBatch]) -> Iterator[BatchAnswers]:
         return self._inside.answers(asked)
 
-    def logprobs(self, rows: Sequence[Row]) -> list[list[float]] | None:
+    def logprobs(self, rows: Sequence[TokenPair]) -> list[list[float]] | None:
         return self._inside.logprobs(rows)
 
     def _start(self, port: int, key: str) -> None:

@@ -82,13 +82,13 @@ def check_pool(pool: TrainingPool, policy: Policy, run: Run) -> None:
         return
     generation = policy.generation
     counts = run.store.verdicts_by_domain(generation)
-    told = "; ".join(
+    verdicts = "; ".join(
         f"{domain}: {sum(verdicts.values())} answers, " + ", ".join(f"{n} {status}" for status, n in verdicts.items())
         for domain, verdicts in counts.items()
     )
     raise Stopped(
         "no_traces_to_train_on",
-        f"generation {generation}: curation kept no trace, so there is nothing to train on ({told}). Take smaller "
+        f"generation {generation}: curation kept no trace, so there is nothing to train on ({verdicts}). Take smaller "
         "tasks.sizes, more sampling.samples or a stronger model.name; if most answers are truncated, raise "
         "sampling.max_new_tokens; `iterdeploy traces` shows them.",
         counts,

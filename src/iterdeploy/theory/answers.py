@@ -11,7 +11,7 @@ from functools import cached_property
 from iterdeploy.config import RunConfig, UserError
 from iterdeploy.deployment.deploy import ask, batches
 from iterdeploy.record.run_dir import RunDir
-from iterdeploy.samplers import Asked, make_sampler
+from iterdeploy.samplers import PromptBatch, make_sampler
 from iterdeploy.steps.components import Components, assemble
 from iterdeploy.training.examples import make_examples
 from iterdeploy.training.phase import Phase, TrainingExamples
@@ -182,7 +182,7 @@ class Subject:
         for batch in wanted:
             keys = [(request.task.id, request.sample_index) for request in batch]
             seed = int(content_hash("theory", config.seed, policy.id, temperature, keys)[:15], 16)
-            asked.append(Asked([request.task.prompt for request in batch], seed))
+            asked.append(PromptBatch([request.task.prompt for request in batch], seed))
         with make_sampler(policy, config) as sampler, self.parts.tasks.judges() as judges:
             for answered in sampler.answers(asked):
                 requests, said = wanted[answered.index], answered.whole()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float64]
 
 STEPS = (1,)
-"""After how many optimiser steps to look, beside the end of the run's own training."""
+"""After how many optimiser steps to look, besides the end of the run's own training."""
 
 
 def measure(subject: Subject) -> AsTrained:
@@ -118,7 +118,7 @@ def trained(subject: Subject, start: Policy) -> Iterator[tuple[int | None, Polic
             config.training.model_copy(update={"steps": steps, "processes": 1}), config.model, config.seed
         )
         with tempfile.TemporaryDirectory() as folder:
-            trainer.fit(start, subject.generation + 1, examples, Path(folder), lambda done, in_all: None)
+            trainer.fit(start, subject.generation + 1, examples, Path(folder), lambda done, total: None)
             yield steps, read_policy(Path(folder))
     if subject.has_trained:
         yield None, subject.policy(subject.generation + 1)

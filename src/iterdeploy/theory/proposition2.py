@@ -187,9 +187,9 @@ def recorded_gap(subject: Subject, pool: Sequence[Answer], behaviour: "Array") -
 
 def _per_task(subject: Subject, stored: Sequence[Answer], pool: Sequence[Answer], weights: "Array") -> list[OfTask]:
     """Of each task its solve rate in each generation, and the current one as the weights of its traces tell it."""
-    told: dict[str, float] = defaultdict(float)
+    by_task: dict[str, float] = defaultdict(float)
     for answer, weight in zip(pool, weights.tolist(), strict=True):
-        told[answer.task_id] += weight
+        by_task[answer.task_id] += weight
     of_task: dict[str, list[Answer]] = defaultdict(list)
     for answer in stored:
         of_task[answer.task_id].append(answer)
@@ -199,7 +199,7 @@ def _per_task(subject: Subject, stored: Sequence[Answer], pool: Sequence[Answer]
             task_id,
             task.size,
             [_rate([one for one in of_task[task_id] if one.generation == i]) for i in generations],
-            told[task_id],
+            by_task[task_id],
         )
         for task_id, task in subject.tasks.items()
     ]

@@ -188,7 +188,7 @@ class Implied:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A training phase from the run's start: the run's own, or one beside it."""
+    """A training phase from the run's start: the run's own, or one in addition to it."""
 
     traces: int
     steps: int

@@ -11,7 +11,7 @@ of steps,
 
 Of each the change of all weights, how far its policy is from this generation's, and the reward that it implies: the
 difference of log-probabilities of this generation's held-out answers, which nothing trained on. Each phase that is done
-is kept beside theory.json until all of its generation are, so an interrupted twin goes on where it was.
+is kept next to theory.json until all of its generation are, so an interrupted twin goes on where it was.
 """
 
 import shutil
@@ -101,9 +101,7 @@ def _trained(subject: Subject, name: str, weights: Mapping[str, float], steps: i
     subject.say(f"generation {subject.generation}: training on {len(weights)} traces, {name.replace('_', ' ')}")
     examples = make_examples(subject.run_dir.store.each(weights), weights)
     pool = TrainingExamples(examples, content_hash(name, weights))
-    folder = stage.folder(
-        name, lambda out: trainer.fit(subject.start, generation, pool, out, lambda done, in_all: None)
-    )
+    folder = stage.folder(name, lambda out: trainer.fit(subject.start, generation, pool, out, lambda done, total: None))
     return replace(read_policy(folder), base_model=subject.parts.base.base_model)
 
 

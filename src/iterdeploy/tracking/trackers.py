@@ -16,7 +16,7 @@ from iterdeploy.tracking.rows import Row
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a tracker is told of a run."""
+    """What a tracker is given of a run."""
 
     path: Path
     id: str
@@ -43,7 +43,7 @@ def _tensorboard(run: Shown, lines: Sequence[Row]) -> None:
 
 
 def _wandb(run: Shown, lines: Sequence[Row]) -> None:
-    """Weights & Biases; files beside the run's own. The command line and the machine are not sent."""
+    """Weights & Biases; its files lie next to the run's own. The command line and the machine are not sent."""
     import wandb
 
     settings = wandb.Settings(

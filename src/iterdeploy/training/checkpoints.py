@@ -6,8 +6,8 @@
       policy.txt            the identifier of the policy that is being trained
       SHA256SUMS            the digests of these files
 
-A checkpoint is written beside its place, synced and renamed; then the one before it goes. One that is not as it was
-written is as good as none: training begins again, and ends with the same weights. The first process writes
+A checkpoint is written under a temporary name, synced and renamed; then the one before it goes. One that is not as
+it was written is as good as none: training begins again, and ends with the same weights. The first process writes
 checkpoints, and their tensors are whole, however many processes hold them in training.
 """
 
@@ -44,8 +44,8 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Parts:
-    """All that an optimiser step changes, beside random numbers."""
+class TrainState:
+    """All that an optimiser step changes, besides random numbers."""
 
     weights: "dict[str, torch.nn.Parameter]"
     optimiser: "torch.optim.Optimizer"
@@ -60,7 +60,7 @@ class Checkpoints:
         self._ranks = ranks
         self._saved_at = time.monotonic()
 
-    def restore(self, parts: Parts) -> Trained | None:
+    def restore(self, parts: TrainState) -> Trained | None:
         """Puts the parts into the newest state that was saved of this policy; None, with nothing changed, if there is
         none. All other checkpoints are taken away."""
         newest: Path | None = self._ranks.gather(self._newest() if self._ranks.first else None)[0]
@@ -82,7 +82,7 @@ class Checkpoints:
                 return folder
         return None
 
-    def _read(self, folder: Path, parts: Parts) -> Trained:
+    def _read(self, folder: Path, parts: TrainState) -> Trained:
         import torch
         from safetensors import safe_open
 
@@ -95,7 +95,7 @@ class Checkpoints:
         _set_random_state(state["random"][self._ranks.rank])
         return Trained(**state["trained"])
 
-    def save_if_due(self, parts: Parts, trained: Trained) -> None:
+    def save_if_due(self, parts: TrainState, trained: Trained) -> None:
         if not any(self._ranks.gather(time.monotonic() - self._saved_at >= self._seconds)):
             return
         weights = {name: whole(parameter, self._ranks).contiguous() for name, parameter in parts.weights.items()}
@@ -131,17 +131,17 @@ class Checkpoints:
 
         self.place.check()
         before = self._found()
-        beside = self.place.path / f"{UNFINISHED}checkpoint"
-        remove(beside)
-        beside.mkdir()
-        save_file(weights, beside / "weights.safetensors")
-        with (beside / "state.pt").open("wb") as file:  # opened here, so that a full disk is told in the system's words
+        unfinished = self.place.path / f"{UNFINISHED}checkpoint"
+        remove(unfinished)
+        unfinished.mkdir()
+        save_file(weights, unfinished / "weights.safetensors")
+        with (unfinished / "state.pt").open("wb") as file:  # opened here: the system then says that a disk is full
             torch.save(state, file)
-        (beside / "policy.txt").write_text(self._policy)
-        write_sums(beside)
-        sync_all(beside)
+        (unfinished / "policy.txt").write_text(self._policy)
+        write_sums(unfinished)
+        sync_all(unfinished)
         self.place.check()
-        beside.rename(self.place.path / f"checkpoint-{steps}")
+        unfinished.rename(self.place.path / f"checkpoint-{steps}")
         sync(self.place.path)
         self._remove(before)
 

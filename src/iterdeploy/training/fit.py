@@ -17,7 +17,7 @@ from iterdeploy.config import TrainingConfig
 from iterdeploy.models.loading import Loaded, device_of, has_bfloat16, load
 from iterdeploy.training import importance
 from iterdeploy.training.batching import plan
-from iterdeploy.training.checkpoints import Checkpoints, Parts, Trained
+from iterdeploy.training.checkpoints import Checkpoints, Trained, TrainState
 from iterdeploy.training.forward import Forward
 from iterdeploy.training.objective import importance_ratios, weighted_nll
 from iterdeploy.training.parallel import clip, prepare, summing, whole_model
@@ -132,7 +132,7 @@ def _optimiser(model: Any, config: TrainingConfig) -> "torch.optim.Optimizer":
     return torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
-def _parts(model: Any, optimiser: "torch.optim.Optimizer", config: TrainingConfig, steps: int) -> Parts:
+def _parts(model: Any, optimiser: "torch.optim.Optimizer", config: TrainingConfig, steps: int) -> TrainState:
     """What is trained; the optimiser's rate rises over the warm-up and then falls to nothing."""
     import torch
 
@@ -141,7 +141,7 @@ def _parts(model: Any, optimiser: "torch.optim.Optimizer", config: TrainingConfi
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
     )
-    return Parts(weights, optimiser, schedule)
+    return TrainState(weights, optimiser, schedule)
 
 
 def _tokens_per_pass(config: TrainingConfig) -> int:

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 def prepare(forward: Forward, optimiser: "torch.optim.Optimizer", config: TrainingConfig, ranks: Ranks) -> Forward:
-    """The forward pass through all processes; the model and the optimiser are changed in place. The parameters of
-    before are no more: nothing may hold on to them."""
+    """The forward pass through all processes; the model and the optimiser are changed in place. The old
+    parameters are replaced: do not keep references to them."""
     if ranks.world == 1:
         return forward
-    _ = forward.output_layer  # which is found out by trying the model, as long as it is whole
+    _ = forward.output_layer  # found by running the model, which must happen before sharding
     accelerator = _sharding(forward) if config.sharding == "full" else _replicating(forward)
     module, _ = accelerator.prepare(_module(forward), optimiser)
     return replace(forward, module=module)

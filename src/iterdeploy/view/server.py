@@ -1,4 +1,4 @@
-"""A run's report over HTTP, for reading only, to this machine alone unless told otherwise.
+"""A run's report over HTTP, for reading only, to this machine alone by default.
 
 The pages forbid every script but their own and every request but to this server, and no other site's page may read an
 answer. While only this machine is served, a request under another host's name is refused: such a name may have been

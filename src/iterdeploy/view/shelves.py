@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from iterdeploy.record.run_dir import RunDir
-from iterdeploy.record.store import Kind, TraceStore, Written
+from iterdeploy.record.store import TaskFacets, TraceRef, TraceStore
 from iterdeploy.redaction import without_keys
 from iterdeploy.report.explorer.section import edition
 from iterdeploy.report.facts.contents import read
@@ -41,7 +41,7 @@ Filters = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Painted:
+class RenderedPage:
     html: bytes
     edition: str
     """Another one where the page says something else."""
@@ -55,7 +55,7 @@ class View:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._kinds: dict[str, Kind] = {}
+        self._kinds: dict[str, TaskFacets] = {}
         self._last_row = 0
         self._shelves: Shelves = {}
         self._pools: dict[int, Shelves] = {}
@@ -88,12 +88,12 @@ class View:
         if now != self.page.edition:
             self.page = self._paint()
 
-    def _paint(self) -> Painted:
+    def _paint(self) -> RenderedPage:
         run_dir = RunDir.read(self.path)
         contents = read(run_dir, live=True)
         run_dir.close()
         told = edition(len(contents.metrics), len(contents.pools), contents.state)
-        return Painted(page(contents, live=True).encode(), told, len(contents.metrics))
+        return RenderedPage(page(contents, live=True).encode(), told, len(contents.metrics))
 
     def state(self) -> dict[str, Any]:
         self._catch_up()
@@ -158,7 +158,7 @@ class View:
                 self._pools[generation] = shelves
             store.close()
 
-    def _shelve(self, shelves: Shelves, one: Written, store: TraceStore) -> None:
+    def _shelve(self, shelves: Shelves, one: TraceRef, store: TraceStore) -> None:
         kind = self._kinds.get(one.task_id)
         if kind is None:
             kind = self._kinds[one.task_id] = store.kind(one.task_id)

@@ -106,5 +106,5 @@ def shown_goal(problem: Problem, predicates: Iterable[str]) -> list[Step]:
 
 
 def domain_text(name: str) -> str:
-    """The domain file that lies beside its module."""
+    """The domain file next to its module."""
     return files(__package__).joinpath(f"{name}.pddl").read_text(encoding="utf-8")

@@ -102,7 +102,7 @@ def _task(given: Parameters, corner: tuple[int, int], rng: Rng, name: str) -> st
 
 
 def _starts(grid: Grid, count: int, rng: Rng) -> list[str]:
-    """Cells, none beside another, from which a box can be pushed; fewer than asked for where there are not so many."""
+    """Cells, none next to another, from which a box can be pushed; fewer than asked for where there are not so many."""
     starts: dict[str, None] = {}
     for cell in rng.shuffled(list(grid)):
         if len(starts) == count:

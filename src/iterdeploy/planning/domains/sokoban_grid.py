@@ -81,7 +81,7 @@ def read_grid(facts: Mapping[str, list[tuple[str, ...]]]) -> Grid:
 
 
 def connected_floor(grid: Grid, start: str) -> list[str]:
-    """The cells that can be walked to from `start` if boxes are no obstacle, the nearest first."""
+    """The cells that can be walked to from `start` if boxes are not in the way, the nearest first."""
     found = {start: None}
     queue = [start]
     for cell in queue:
@@ -114,7 +114,7 @@ def cell_names(cells: Sequence[str], grid: Grid, robot: str, rng: Rng, pool: int
 
 
 def cuts(grid: Grid, cell: str, boxes: dict[str, None]) -> bool:
-    """Whether a box here might separate cells beside it: the free cells around it are in several groups."""
+    """Whether a box here might separate cells next to it: the free cells around it are in several groups."""
     free = [place in grid and place not in boxes for place in ring(cell)]
     groups = sum(free[i] and not free[i - 1] and (i % 2 == 1 or free[(i + 1) % 8]) for i in range(8))
     return groups > 1

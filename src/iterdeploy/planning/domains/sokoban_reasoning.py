@@ -88,7 +88,7 @@ def act(lines: Reasoning) -> list[Step]:
 
 
 def _direction(start: str, end: str) -> str:
-    """The way from one cell to another; "up" where one of them is no cell."""
+    """The way from one cell to another; "up" where one of them is not a cell."""
     try:
         (row, column), (to_row, to_column) = position(start), position(end)
     except ValueError:

@@ -156,8 +156,8 @@ def compare(runs: Sequence[Run], margin: float | None = None) -> Comparison:
 
 def differences(first: Run, other: Run) -> list[str]:
     """Of every key in which two configurations differ, but for seed and description: its name."""
-    told = first.config.differences(other.config.model_copy(update={"seed": first.config.seed}))
-    keys = [line.partition(":")[0] for line in told]
+    lines = first.config.differences(other.config.model_copy(update={"seed": first.config.seed}))
+    keys = [line.partition(":")[0] for line in lines]
     return [key for key in keys if key != "description"]
 
 

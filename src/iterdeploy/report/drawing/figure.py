@@ -106,7 +106,7 @@ def histograms(
 
 
 def _label(text: str) -> str:
-    """What fits beside or above a drawing: names are as long as somebody likes."""
+    """What fits next to or above a drawing: names are as long as somebody likes."""
     text = plain(text)
     return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 11]}...{text[-8:]}"
 

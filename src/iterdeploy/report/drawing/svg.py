@@ -95,7 +95,7 @@ def for_page(name: str, canvas: Canvas, paint: Paint, label: str) -> str:
     body = re.sub(r' (?:xmlns(?::\w+)?|version|width|height)="[^"]*"', "", svg[start:end]) + svg[end:]
     body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, count=1, flags=re.DOTALL)
     body = re.sub(r"font-family: [^;\"]*;? ?", "", body)
-    # The table beside the drawing has the same links for the keyboard; here they only serve the pointer.
+    # The table next to the drawing has the same links for the keyboard; here they only serve the pointer.
     body = re.sub(r'<a xlink:href="([^"]*)"[^>]*>', r'<a href="\1" tabindex="-1" aria-hidden="true">', body)
     for colour_name, colour in PALETTE.items():
         body = body.replace(colour, f"var(--{colour_name})")

@@ -36,7 +36,7 @@ function filled(element, attributes, children) {
   return element;
 }
 
-/** An HTML element; attributes that begin with "on" are listeners, children that are no nodes become text. */
+/** An HTML element; attributes that begin with "on" are listeners, children that are not nodes become text. */
 const make = (name, attributes = {}, ...children) => filled(document.createElement(name), attributes, children);
 
 const draw = (name, attributes = {}, ...children) =>

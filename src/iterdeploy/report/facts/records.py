@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 from iterdeploy.planning.plans import Plan, plan_of
-from iterdeploy.record.store import Listed
+from iterdeploy.record.store import TraceSummary
 from iterdeploy.report.facts.playback import Scene, moves_of
 from iterdeploy.types import Task, Trace
 
 
-def entry(listed: Listed, trained: Collection[int]) -> dict[str, Any]:
+def entry(listed: TraceSummary, trained: Collection[int]) -> dict[str, Any]:
     """What a list says of a trace. `trained`: the generations whose pools hold it."""
     row = asdict(listed)
     facts = row.pop("facts")

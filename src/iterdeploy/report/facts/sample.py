@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from iterdeploy.record.store import Kind, TraceStore
+from iterdeploy.record.store import TaskFacets, TraceStore
 from iterdeploy.report.facts.playback import scene_of
 from iterdeploy.report.facts.records import asked, entry, opened, page_json, trained_by
 
@@ -37,7 +37,7 @@ def choose(store: TraceStore, metrics: Sequence[Mapping[str, Any]], pools: Mappi
     Among equals those with the smallest ids, which are hashes: nobody looked at them. Only measured generations.
     """
     trained = trained_by(pools)
-    kinds: dict[str, Kind] = {}
+    kinds: dict[str, TaskFacets] = {}
     asked_in: dict[str, set[int]] = defaultdict(set)
     alike: dict[tuple[Any, ...], list[str]] = defaultdict(list)
     total = 0
@@ -61,7 +61,7 @@ def choose(store: TraceStore, metrics: Sequence[Mapping[str, Any]], pools: Mappi
     return _sample(store, ids, trained, total)
 
 
-def _same_tasks(store: TraceStore, kinds: Mapping[str, Kind], asked_in: Mapping[str, set[int]]) -> Iterator[str]:
+def _same_tasks(store: TraceStore, kinds: Mapping[str, TaskFacets], asked_in: Mapping[str, set[int]]) -> Iterator[str]:
     """All answers to a few tasks of every domain and split, of those that were asked in the most generations."""
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for task_id in sorted(kinds, key=lambda one: (-len(asked_in[one]), one)):

@@ -69,7 +69,7 @@ def section(identifier: str, title: str, introduction: str, *content: str) -> st
 
 
 def from_to(first: str, last: str, of: str) -> str:
-    """Two numbers, large. Whoever listens hears them from the sentence beside."""
+    """Two numbers, large. Screen readers get them from the adjacent sentence."""
     return element(
         "p",
         element("span", text(first), class_="from"),

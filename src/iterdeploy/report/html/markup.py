@@ -32,8 +32,8 @@ def element(name: str, *content: str, **attributes: str) -> str:
     >>> element("p", text("a < b"), class_="note", aria_label='"x"')
     '<p class="note" aria-label="&quot;x&quot;">a &lt; b</p>'
     """
-    told = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"' for key, value in attributes.items())
-    return f"<{name}{told}>{''.join(content)}</{name}>"
+    written = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"' for key, value in attributes.items())
+    return f"<{name}{written}>{''.join(content)}</{name}>"
 
 
 def code_marked(value: str) -> str:
