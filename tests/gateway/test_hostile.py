@@ -39,7 +39,7 @@ def test_a_thousand_hostile_requests_are_answered_and_change_nothing(live: Live)
         headers = {"Content-Type": lot.choice(["application/json", "application/json; charset=x", "text/html"])}
         if lot.random() < 0.2:
             headers[lot.choice(["Idempotency-Key", "X-Iterdeploy-User", "X-Iterdeploy-Retention", "Authorization"])] = (
-                lot.choice(["x" * 5000, "-1", "Bearer ", "\x7f", "%00", "0" * 400])
+                lot.choice(["x" * 5000, "-1", "Bearer", "a,b", "%00", "0" * 400])
             )
         content = json.dumps(body) if lot.random() < 0.8 else json.dumps(body)[: lot.randint(0, 20)]
         response = live.client.request(
