@@ -239,6 +239,14 @@ def paired(columns: Sequence[Sequence[float]]) -> Design:
     )
 
 
+def test_where_one_generation_alone_has_valid_answers_there_is_no_change() -> None:
+    """As after a training that destroyed the model."""
+    valid = [trace(f"t{i}", length=2 + i % 2) for i in range(20)]
+    broken = [trace(f"t{i}", generation=1, status=Status.INVALID) for i in range(20)]
+    found = audit([*valid, *broken], [{one.id for one in valid}], ["valid"])
+    assert found.warnings == [] and all(not change.since_first for change in found.changes.values())
+
+
 def test_the_bound_of_what_always_wins_is_that_of_clopper_and_pearson() -> None:
     one = estimate(paired([[1.0]] * 40))["a"]
     least = 0.025 ** (1 / 40)

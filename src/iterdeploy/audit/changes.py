@@ -62,6 +62,8 @@ def demeaned(columns: "NDArray[np.float64]", groups: "NDArray[np.int64]") -> "ND
     """(R, K) less the mean of each row's group."""
     import numpy as np
 
+    if not columns.shape[1]:
+        return columns
     counts = np.bincount(groups)
     means = np.stack([np.bincount(groups, weights=column) / counts for column in columns.T], axis=1)
     centred: NDArray[np.float64] = columns - means[groups]
