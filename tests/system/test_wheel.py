@@ -55,6 +55,10 @@ def sources(folder: Path, *patterns: str) -> set[str]:
     return {str(path) for path in found if not any(part.startswith((".", "__pycache__")) for part in path.parts)}
 
 
+def test_a_package_index_would_take_what_was_built(sdist: Path, wheel: Path) -> None:
+    assert finished(sys.executable, "-m", "twine", "check", "--strict", sdist, wheel).count("PASSED") == 2
+
+
 def test_the_wheel_holds_the_package_with_its_data_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
