@@ -94,7 +94,8 @@ def _seeds(dice: np.random.Generator, rates: Rates) -> None:
                 for side, truth in enumerate((0.2, 0.5)):
                     level = round(truth + float(dice.normal(0, SEED_SPREAD)), 3)
                     sides[side].append(answers(dice, ease, level, samples, 0, 0 if shared else 10_000 * seed))
-            what = f"3 seeds, {'shared' if shared else 'their own'} {count} tasks, {samples} answers each: "
+            each = f"{samples} answer{'s' * (samples > 1)} each"
+            what = f"3 seeds, {'shared' if shared else 'their own'} {count} tasks, {each}: "
             level_, ratio, change = seeds.coverage(sides[1]), seeds.ratio(*sides), seeds.difference(*sides)
             assert level_ is not None and ratio is not None and change is not None
             rates.add(f"{what}coverage of 50%", covers(level_, 0.5), WIDE)
