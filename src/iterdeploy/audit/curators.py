@@ -50,11 +50,11 @@ class Judged:
     """Judgements as arrays, in the order of the curators."""
 
     names: tuple[str, ...]
-    """Of the curators, (C,)."""
+    """The curators' names, (C,)."""
     curator: "Labels"
     """(R,); so below."""
     row: "Labels"
-    """Of the answer among those seen."""
+    """The answer's row among those seen, (R,)."""
     kept: "Array"
     like: "Labels"
     """Like tasks: domain and range of sizes, as fine as the judgements of each curator allow."""
@@ -195,7 +195,7 @@ def _differ(names: Collection[str], judged: Judged, strata: "Labels") -> dict[st
 
 
 def _summed(columns: "Array", labels: "Labels") -> "Array":
-    """Of each label, (C, F)."""
+    """The sum of the columns over the rows of each label, (C, F)."""
     import numpy as np
 
     return np.stack([np.bincount(labels, weights=column) for column in columns.T], axis=1)

@@ -30,7 +30,7 @@ class Observations:
 
     ids: tuple[str, ...]
     names: tuple[str, ...]
-    """Of the features, (F,)."""
+    """The features' names, (F,)."""
     values: "NDArray[np.float64]"
     """(R, F); not a number where the answer is not valid."""
     task: "NDArray[np.int64]"

@@ -35,7 +35,7 @@ class Fit:
     covariance: "Array"
     """Of the values, by the model: the inverse of the information, (K, K)."""
     log_likelihood: float
-    """With the penalty."""
+    """The log-likelihood, with the penalty."""
     expected: "Array"
     """Probability that a row is kept, (R,)."""
 

@@ -38,11 +38,11 @@ class Question:
     name: str
     design: Design
     generation: "NDArray[np.int64]"
-    """Of each row of the design, (R,)."""
+    """The generation of each row of the design, (R,)."""
     strata: Decided
     """The decisions on answers, in strata."""
     features: "NDArray[np.float64]"
-    """Of these answers, (answers, F)."""
+    """The features of these answers, (answers, F)."""
     rows: "NDArray[np.int64]"
     """Which of all answers these are, (answers,)."""
     note: str

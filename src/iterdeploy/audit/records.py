@@ -17,7 +17,7 @@ class Amount:
     high: float
     error: float
     p: float
-    """Of the hypothesis that it is 0, two-sided."""
+    """Two-sided p-value of the hypothesis that it is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Coefficient:
     """95% interval; None: unbounded on that side."""
     error: float | None = None
     p: float | None = None
-    """Of the hypothesis that it is 0, two-sided."""
+    """Two-sided p-value of the hypothesis that it is 0."""
     always: int = 0
     """1 or -1: in each of the `decided` rows the higher or lower value won; 0: the coefficient is finite."""
     decided: int = 0
@@ -71,9 +71,9 @@ class Contrast:
     """How much an effect differs between two runs, or changes from one generation to the next."""
 
     difference: Amount
-    """Of differences of shares."""
+    """Change in the difference of shares."""
     odds: Amount
-    """Of the logarithms of the ratios of odds of the same shares."""
+    """Change in the log odds ratio of the same shares."""
     p: float
     """Of "no difference", the largest of four scales; 1 where they disagree about the direction."""
 
@@ -161,7 +161,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """With its 95% interval."""
+    """A ratio with its 95% interval."""
 
     value: float
     low: float
@@ -205,7 +205,7 @@ class Power:
     question: str
     decisions: int
     level: float
-    """Of one test, after correction for their number."""
+    """Significance level of one test, after correction for their number."""
     strengths: Sequence[float]
     """Logarithms of the ratio of odds."""
     prevalences: Sequence[float]
@@ -220,7 +220,7 @@ class Phrase:
 
     text: str
     share: float
-    """Of the answers that have it."""
+    """Share of the answers that have it."""
     difference: Amount
     """Of shares kept, with the phrase less without, in the half that it was tested on."""
     q: float
@@ -238,13 +238,13 @@ class Discovery:
     tested: int
     """Candidates, on those to the other half."""
     answers: int
-    """Of that half."""
+    """Answers in the half that the candidates are tested on."""
     phrases: Sequence[Phrase]
 
 
 @dataclass(frozen=True, slots=True)
 class Taste:
-    """Of one curator, for one feature."""
+    """One curator's preference for one feature."""
 
     difference: Amount
     """Of shares kept, with the marker less without; for any other feature, with more than the median of like answers
@@ -262,7 +262,7 @@ class Curator:
     """Valid answers."""
     kept: int
     share: float
-    """Of all that was kept by anybody."""
+    """Share of everything that anybody kept."""
     tastes: Mapping[str, Taste]
     influence: Mapping[str, float]
     """Feature -> by how much this curator's choices move its share among all that was kept; the sum over all curators
@@ -332,7 +332,7 @@ class Audit:
     heritability: Mapping[str, Heritability]
     looks: Sequence[Look]
     power: Sequence[Power] = ()
-    """Where it was asked for; so below."""
+    """Empty unless `--power` was given."""
     discoveries: Sequence[Discovery] = ()
     curators: Curators | None = None
     against: Comparison | None = None

@@ -60,7 +60,7 @@ def standardised(
 
 
 def amount(value: float, variance: float) -> Amount:
-    """With its interval and p, as a normal number."""
+    """The value with its interval and p-value, from a normal distribution."""
     from scipy.stats import norm
 
     error = max(0.0, variance) ** 0.5

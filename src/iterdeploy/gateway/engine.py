@@ -26,7 +26,7 @@ class Said:
 
     completion: Completion
     source: str
-    """As its trace names where it comes from."""
+    """The `source` of its trace."""
 
 
 class Engine(Protocol):

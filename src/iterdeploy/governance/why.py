@@ -25,7 +25,7 @@ class Entry:
     made: bool
     """Whether there is such a pool; else this is what would come of it now."""
     weight: float | None
-    """In the loss; None: it is not in the pool."""
+    """Its weight in the loss; None: it is not in the pool."""
     steps: tuple[str, ...]
     """The policies that it passed, and at the end why it went no further."""
 

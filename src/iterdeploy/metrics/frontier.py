@@ -22,7 +22,7 @@ class Frontier:
     size: int | None
     """None: of no size is a tenth solved."""
     coverage: float | None
-    """Of the tasks of that size."""
+    """Coverage of the tasks of that size."""
     low: int | None
     high: int | None
     """The ends of the interval; None: below the smallest size asked."""
@@ -31,7 +31,7 @@ class Frontier:
 
 
 def frontier(results: Iterable[TaskResult]) -> Frontier | None:
-    """Of tasks of one domain; None of no tasks."""
+    """The frontier on tasks of one domain; None without tasks."""
     by_size: dict[int, list[TaskResult]] = {}
     for row in results:
         by_size.setdefault(row.size, []).append(row)

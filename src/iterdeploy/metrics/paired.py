@@ -32,7 +32,7 @@ class Paired:
     """Mean over the tasks of the solve rate after less the solve rate before."""
     interval: Interval
     p: float
-    """Of the hypothesis that nothing changed, two-sided and exact."""
+    """Two-sided, exact p-value of the hypothesis that nothing changed."""
 
 
 def paired(before: Iterable[TaskResult], after: Iterable[TaskResult]) -> Paired | None:

@@ -12,7 +12,7 @@ class Difference:
     value: float
     interval: Interval
     p: float
-    """Of the hypothesis that there is none, two-sided."""
+    """Two-sided p-value of the hypothesis that there is no difference."""
 
 
 def unpaired(before: Point, after: Point) -> Difference:

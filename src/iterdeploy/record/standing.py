@@ -9,7 +9,7 @@ from iterdeploy.record.traffic import Act
 
 
 def digest(key: str) -> str:
-    """As which a key is kept."""
+    """The digest that is stored in place of a key."""
     return sha256(key.encode()).hexdigest()
 
 

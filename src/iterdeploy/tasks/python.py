@@ -34,7 +34,7 @@ class PythonTasks:
 
     @property
     def name(self) -> str:
-        """Of the class, or the entry point."""
+        """The name of the class or of the entry point."""
         return self._kind.rpartition(":")[2]
 
     @cached_property

@@ -39,7 +39,7 @@ class Answer:
     group: int
     generation: int
     index: int
-    """Of the sample."""
+    """Index of the sample."""
     prompt: tuple[int, ...]
     tokens: tuple[int, ...]
     valid: bool
@@ -193,7 +193,7 @@ class Subject:
 
 
 def trained_generations(run_dir: RunDir) -> list[int]:
-    """Those whose pool trained another. TheoryError without any."""
+    """The generations whose pool trained another. TheoryError without any."""
     trained = [entry["generation"] for entry in run_dir.metrics() if run_dir.pool(entry["generation"]) is not None]
     if not trained:
         raise TheoryError(

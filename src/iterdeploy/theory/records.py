@@ -15,7 +15,7 @@ class Comparison:
     """
 
     cosine: float | None
-    """Of the first sum as it is, its own noise included."""
+    """Cosine with the first sum as it is, its own noise included."""
     cosine_error: float | None
     clean_cosine: float | None
     """Of its expectation. None also where its halves are not independent."""
@@ -63,7 +63,7 @@ class PoolRow:
 @dataclass(frozen=True, slots=True)
 class StepRow:
     steps: int | None
-    """Of the optimiser; None: all."""
+    """Optimiser steps; None: all."""
     traces: int
     mean_ratio: float
     plain: Comparison
@@ -105,7 +105,7 @@ class Stratum:
     correction: float | None
     """z_pi / z_beta"""
     samples: float
-    """Of a task, over all generations."""
+    """Samples of a task, over all generations."""
     in_pool: float
     in_pool_expected: float
     task_weight: float | None
@@ -126,7 +126,7 @@ class Origin:
     generation: int
     traces: int
     share_of_weight: float
-    """Of the sum of 1 / w."""
+    """Share of the sum of 1 / w."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class Implied:
     """P(it is larger for a valid answer than for an invalid one); None without both."""
     auc_error: float | None
     auc_per_token: float | None
-    """The same of its mean over an answer's tokens."""
+    """The AUC of the mean over an answer's tokens."""
     auc_per_token_error: float | None
     correlation: float | None
     """Over answers, with that of the run's own phase; None for that itself."""
@@ -193,7 +193,7 @@ class Trained:
     traces: int
     steps: int
     length: float
-    """Of the change of all weights."""
+    """Norm of the change of all weights."""
     cosines: Mapping[str, float]
     """Phase -> cosine of the two changes."""
     implied: Implied

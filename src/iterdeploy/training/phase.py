@@ -33,7 +33,7 @@ class Phase:
     start: Policy
     """Whose weights training starts from."""
     generation: int
-    """Of the policy that is made."""
+    """The generation of the policy that is made."""
     pool: TrainingExamples
 
     @property
