@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from iterdeploy.pddl import Domain, PddlError, Problem
-from iterdeploy.pddl.conditions import Atom, Condition, conjuncts, show
+from iterdeploy.pddl.conditions import Atom, Condition, conjuncts, show, show_number
 from iterdeploy.pddl.state import State, StepError
-from iterdeploy.pddl.task import Task
+from iterdeploy.pddl.task import TOTAL_COST, Task
 from iterdeploy.pddl.validator import task_of
 from iterdeploy.planning.parsed import domain_of, problem_of
 
@@ -63,6 +63,7 @@ def scene_of(payload: Mapping[str, str]) -> Scene | str:
     if len(task.start) > MOST_FACTS:
         return f"The task has {len(task.start):,} facts that change; up to {MOST_FACTS:,} are played."
     facts = [_text(atom) for atom in dict.fromkeys(problem.init_list) if atom in task.start]
+    facts += [_text(fact) for fact in _values(task.begin())]
     fixed = [_text(atom) for atom in dict.fromkeys(problem.init_list) if atom in task.static]
     start = len(facts)
     numbers = {fact: number for number, fact in enumerate(facts)}
@@ -86,7 +87,7 @@ def moves_of(payload: Mapping[str, str], scene: Scene, plan: Sequence[Step]) -> 
     state = task.begin()
     steps: list[tuple[list[int], list[int]]] = []
     for number, step in enumerate(plan[:MOST_STEPS], 1):
-        before = set(state)
+        before = {*state, *_values(state)}
         try:
             taken = task.take(step, state)
         except (StepError, PddlError):
@@ -94,7 +95,8 @@ def moves_of(payload: Mapping[str, str], scene: Scene, plan: Sequence[Step]) -> 
         if not taken:
             precondition = domain.actions[step[0]].precondition
             return _moves(scene, numbers, steps, number, _unmet(task, precondition, step[1:], state))
-        added, removed = sorted(state - before), sorted(before - state)
+        after = {*state, *_values(state)}
+        added, removed = sorted(after - before), sorted(before - after)
         steps.append(
             (
                 [numbers.setdefault(_text(atom), len(numbers)) for atom in added],
@@ -127,6 +129,11 @@ def _read(payload: Mapping[str, str]) -> tuple[Domain, Problem] | str:
         return domain_of(payload["domain"]), problem_of(payload["problem"], payload["domain"])
     except PddlError as error:
         return f"The task's PDDL cannot be read: {error}"
+
+
+def _values(state: State) -> list[Step]:
+    """The functions that actions change, as facts such as (level, t1, =, 0.5); not what the plan has cost so far."""
+    return [(*key, "=", show_number(value)) for key, value in state.values.items() if key != TOTAL_COST]
 
 
 def _text(atom: Step) -> str:
