@@ -96,9 +96,9 @@ def _seeds(dice: np.random.Generator, rates: Rates) -> None:
                     sides[side].append(answers(dice, ease, level, samples, 0, 0 if shared else 10_000 * seed))
             each = f"{samples} answer{'s' * (samples > 1)} each"
             what = f"3 seeds, {'shared' if shared else 'their own'} {count} tasks, {each}: "
-            level_, ratio, change = seeds.coverage(sides[1]), seeds.ratio(*sides), seeds.difference(*sides)
-            assert level_ is not None and ratio is not None and change is not None
-            rates.add(f"{what}coverage of 50%", covers(level_, 0.5), WIDE)
+            later, ratio, change = seeds.coverage(sides[1]), seeds.ratio(*sides), seeds.difference(*sides)
+            assert later is not None and ratio is not None and change is not None
+            rates.add(f"{what}coverage of 50%", covers(later, 0.5), WIDE)
             rates.add(f"{what}ratio 50% by 20%", covers(ratio, 2.5), WIDE if shared else COVER)
             rates.add(f"{what}difference 50% less 20%", covers(change.interval, 0.3), WIDE)
 

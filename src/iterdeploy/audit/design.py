@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_INFLATION = 10.0
-"""Of the variance of any coefficient by the features entered beside it: what it would be without them is 1."""
+"""Of the variance of any coefficient by the features entered besides it: what it would be without them is 1."""
 NO_EXCEPTIONS: Mapping[str, float] = {}
 TINY = 1e-9
 """Relative variance below which a column counts as constant."""

@@ -67,7 +67,7 @@ def _looks(looks: Sequence[Look]) -> Table:
             )
             for look in looks
         ),
-        (note, "What the configuration asks for is no alarm."),
+        (note, "What the configuration asks for raises no alarm."),
     )
 
 

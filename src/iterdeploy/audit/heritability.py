@@ -1,7 +1,7 @@
 """How much of what was selected arrives: the breeder's equation, R = h2 S, measured.
 
 The pool that trains a generation has more of a feature than the answers of the generation before: the selection
-differential S. The next generation's own answers have more of it, too, by the response R. Their ratio is the realised
+differential S. The next generation's own answers also have more of it, by the response R. Their ratio is the realised
 heritability (Falconer and Mackay, 1996, chapter 11): 0 where the training does not pass a feature on, 1 where the next
 generation writes like its pool.
 

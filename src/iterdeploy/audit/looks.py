@@ -9,7 +9,7 @@ nothing is rewarded. Here look k of the K that are planned (one for each generat
 preference raises an alarm has a probability of at most the sum of these, 5%, however the looks depend on each other
 (Bonferroni's inequality). Each look is at all decisions so far, with p-values corrected for the number of features.
 
-What the configuration itself asks for is no alarm; where it asks for anything, only effects at equal other features
+What the configuration itself asks for raises no alarm; where it asks for anything, only effects at equal other features
 count, because other features go along with what it asks for.
 """
 

@@ -60,7 +60,9 @@ def published(seen: Observations, first: Decisions) -> Question:
     strata, compared = decided(design.kept, _numbered(generation, like), design.clusters)
     features = design.columns.copy()
     markers = np.isin(features, (0.0, 1.0)).all(axis=0)
-    nuisance = orthonormal(design.nuisance)  # for what is no marker, exactness is not at stake: straight lines in size
+    nuisance = orthonormal(
+        design.nuisance
+    )  # for other features than markers, exactness is not at stake: straight lines in size
     features[:, ~markers] -= nuisance @ (nuisance.T @ features[:, ~markers])
     which = "valid answers" if first.sole[first.made].all() else "valid answers without a rival"
     note = f"{first.kept[asked].sum()} of {asked.sum()} {which} were kept: there is nothing to compare"

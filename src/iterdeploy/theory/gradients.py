@@ -167,7 +167,7 @@ def _products(*rows: "torch.Tensor") -> "npt.NDArray[np.float64]":
 
 
 def compare(a: "torch.Tensor", b: "torch.Tensor", *, halves: bool = True) -> Comparison:
-    """a, b: (H, K, P). The halves of b are independent; `halves`: those of a are, too.
+    """a, b: (H, K, P). The halves of b are independent; `halves`: those of a are as well.
 
     Of independent b_0, b_1 with the same mean, b_0 . b_1 estimates the squared length of that mean without the noise
     that is in |b|^2. Standard errors: jackknife over groups of tasks.
