@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-
 
 .PHONY: demo serve test test-fast check bench bench-validate bench-startup bench-sampling bench-report bench-light-rows \
         bench-gateway bench-train \
-        bench-sample calibrate test-vllm test-chat fuzz docs format venv clean
+        bench-sample calibrate test-kills test-vllm test-chat fuzz docs format venv clean
 
 demo: venv          ## the whole loop with the embedded model: five generations on a CPU
 	$(BIN)/iterdeploy run quickstart
@@ -21,6 +21,9 @@ test: venv          ## all tests
 
 test-fast: venv     ## all tests but the slow ones
 	$(PYTEST) -m "not slow"
+
+test-kills: venv    ## 500 kills at calls to the file system, and 200 damaged files
+	ITERDEPLOY_KILLS=500 ITERDEPLOY_DAMAGES=200 $(BIN)/pytest -s -p no:xdist tests/system/test_kills.py tests/system/test_damage.py
 
 test-vllm: venv $(VLLM)/.installed ## a real vLLM server, in an environment of its own
 	ITERDEPLOY_VLLM_PYTHON=$(CURDIR)/$(VLLM)/python $(BIN)/pytest -s tests/samplers/test_vllm.py

@@ -1,54 +1,86 @@
 """Processes to be killed: one server imports everything once, then forks a child for every command line.
 
-As a program it reads one JSON object a line, {"args": [...], "log": FILE, "file": NAME or null, "line": N}, forks a
-child that runs `iterdeploy ARGS`, prints the child's process id, waits for it and prints how it ended. With a file, the
-child kills itself (SIGKILL) before the N-th line of that file that it executes; with line 0 it only counts, into
-LOG.counts. The server itself loads no model and starts no thread, so that a fork of it is as good as a new process.
+As a program it reads one JSON object a line, {"args": [...], "log": FILE, "folder": PATH or null, "moment": N,
+"error": E}, forks a child that runs `iterdeploy ARGS`, prints the child's process id, waits for it and prints how it
+ended. With a folder, the child's dealings with it are counted, into LOG.moments, and at moment N it is killed (error 0)
+or its disk refuses from there on (any other): see faults.c. The server itself loads no model and starts no thread, so
+that a fork of it is as good as a new process.
 """
 
+import ctypes
+import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from queue import Queue
+from typing import Any, TypeVar
 
-import iterdeploy
+import pytest
 
-PACKAGE = Path(iterdeploy.__file__).parent
-BOOKKEEPING = (
-    "record/run_dir.py",
-    "record/files.py",
-    "record/store.py",
-    "deployment/deploy.py",
-    "loop.py",
-    "curation/policies.py",
-    "cli/run.py",
-    "training/fit.py",
-)
+KILLED = -signal.SIGKILL
+T, R = TypeVar("T"), TypeVar("R")
+WARM = (
+    "matplotlib.backends.backend_pdf", "matplotlib.backends.backend_svg", "matplotlib.figure", "peft", "torch",
+    "torch.optim.adamw", "transformers.models.llama.modeling_llama", "iterdeploy.cli.export", "iterdeploy.cli.report",
+    "iterdeploy.cli.resume", "iterdeploy.cli.run", "iterdeploy.export.model", "iterdeploy.export.traces",
+    "iterdeploy.loop", "iterdeploy.report", "iterdeploy.samplers.transformers", "iterdeploy.steps.components",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fault:
+    folder: Path
+    """Whose files are watched: everything whose path begins like this."""
+    moment: int = 0
+    """Counted from 1; 0 never comes."""
+    error: int = 0
+    """What the disk answers from there on; 0: the process is killed."""
+
+
+def compiled_faults(folder: Path) -> Path:
+    """The library that places faults. Skips the test where there is no C compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("faults are placed by a library that needs Linux and a C compiler")
+    source, library = Path(__file__).parent / "faults.c", folder / "faults.so"
+    options = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+    subprocess.run([compiler, *options, "-o", str(library), str(source), "-ldl"], check=True)
+    return library
 
 
 class Server:
-    """The other end: starts children and waits for them, one at a time."""
+    """The other end: starts children and waits for them, one at a time. `faults`: the compiled library."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, faults: Path | None = None) -> None:
         self.log = log
+        preload = {"LD_PRELOAD": str(faults)} if faults else {}
         self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **preload},
         )
 
     def __enter__(self) -> "Server":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=60)
+        self._process.communicate(timeout=120)
 
-    def start(self, *args: object, file: str | None = None, line: int = 0) -> int:
+    def start(self, *args: object, fault: Fault | None = None) -> int:
         """Forks a child that runs `iterdeploy ARGS`; returns its process id."""
         assert self._process.stdin is not None
-        request = {"args": [str(arg) for arg in args], "log": str(self.log), "file": file, "line": line}
+        placed = {"folder": str(fault.folder), "moment": fault.moment, "error": fault.error} if fault else {}
+        request = {"args": [str(arg) for arg in args], "log": str(self.log), "folder": None, **placed}
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return self._answer()
@@ -57,41 +89,69 @@ class Server:
         """The child's exit status, or minus the signal that killed it."""
         return self._answer()
 
-    def run(self, *args: object, file: str | None = None, line: int = 0) -> int:
-        self.start(*args, file=file, line=line)
+    def run(self, *args: object, fault: Fault | None = None) -> int:
+        self.start(*args, fault=fault)
         return self.wait()
 
-    def counts(self) -> dict[str, int]:
-        """Executed lines by file of the child that was told to count."""
-        values: dict[str, int] = json.loads(Path(f"{self.log}.counts").read_text())
-        return values
+    def moments(self) -> list[str]:
+        """What the last child with a fault did in its folder, moment by moment: "before rename PATH"."""
+        lines = Path(f"{self.log}.moments").read_text(errors="replace").splitlines()
+        return [line.partition(" ")[2] for line in lines]
 
     def _answer(self) -> int:
         assert self._process.stdout is not None
         return int(self._process.stdout.readline())
 
 
-def _trace_lines(file: str, line: int, log: str) -> None:
-    """Counts executed lines by file, and kills this process before the `line`-th of `file`."""
-    counts: Counter[str] = Counter()
-    names = {str(PACKAGE / name): name for name in BOOKKEEPING}
+class Bench:
+    """A place where commands are tried on runs that are in a known state, by servers that are free.
 
-    def local(frame: Any, event: str, _: object) -> Any:
-        if event == "line":
-            name = names[frame.f_code.co_filename]
-            counts[name] += 1
-            if name == file and counts[name] == line:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return local
+    `folder/states/NAME` holds the runs of a state; a trial gets a copy of them.
+    """
 
-    def begin(frame: Any, event: str, _: object) -> Any:
-        return local if frame.f_code.co_filename in names else None
+    def __init__(self, folder: Path, servers: int) -> None:
+        self.folder = folder
+        library = compiled_faults(folder)
+        self._servers = [Server(folder / f"log-{number}", library) for number in range(servers)]
+        self._free: Queue[Server] = Queue()
+        for server in self._servers:
+            server.log.touch()
+            self._free.put(server)
 
-    sys.settrace(begin)
-    if line == 0:
-        import atexit
+    def close(self) -> None:
+        for server in self._servers:
+            server.__exit__()
 
-        atexit.register(lambda: Path(f"{log}.counts").write_text(json.dumps(counts)))
+    @contextmanager
+    def server(self) -> Iterator[Server]:
+        server = self._free.get()
+        try:
+            yield server
+        finally:
+            self._free.put(server)
+
+    def place(self, state: str, trial: str) -> Path:
+        """A folder for a trial, whose `runs` are those of the state; "": none."""
+        place = self.folder / "trials" / trial
+        shutil.rmtree(place, ignore_errors=True)
+        (place / "out").mkdir(parents=True)
+        shutil.copytree(self.folder / "states" / state, place / "runs") if state else (place / "runs").mkdir()
+        return place
+
+    def each(self, attempt: Callable[[T], R], trials: Iterable[T]) -> list[R]:
+        """As many at a time as there are servers."""
+        with ThreadPoolExecutor(len(self._servers)) as pool:
+            return list(pool.map(attempt, trials))
+
+
+def make_training(server: Server, config: Path, runs: Path) -> None:
+    """Leaves a run `r` that was killed when its first training had saved a checkpoint."""
+    command = ("run", config, "--name", "r", "--runs-dir", runs)
+    assert server.run(*command, fault=Fault(runs)) == 0, server.log.read_text()[-3000:]
+    saved = next(i for i, moment in enumerate(server.moments(), 1) if moment.endswith("/checkpoint-1"))
+    shutil.rmtree(runs)
+    assert server.run(*command, fault=Fault(runs, saved + 1)) == KILLED
+    assert list(runs.rglob("checkpoint-1"))
 
 
 def _child(request: dict[str, Any]) -> int:
@@ -102,21 +162,20 @@ def _child(request: dict[str, Any]) -> int:
     null = os.open(os.devnull, os.O_RDONLY)
     for descriptor, target in ((null, 0), (log, 1), (log, 2)):
         os.dup2(descriptor, target)
-    if request["file"] is not None:
-        _trace_lines(request["file"], request["line"], request["log"])
+    if request["folder"] is not None:
+        moments = os.open(f"{request['log']}.moments", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+        moment = ctypes.c_long(request["moment"])
+        ctypes.CDLL(None).faults_arm(request["folder"].encode(), moment, request["error"], moments)
     return main(request["args"])
 
 
 def _serve() -> None:
-    import peft  # noqa: F401
-    import torch  # noqa: F401
-    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM  # noqa: F401
+    from importlib import import_module
 
-    import iterdeploy.cli.run
-    import iterdeploy.loop
-    import iterdeploy.report
-    import iterdeploy.samplers.transformers  # noqa: F401
-
+    for module in WARM:
+        import_module(module)
+    gc.collect()
+    gc.freeze()  # a child need not go through all that again
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:

@@ -233,13 +233,49 @@ def test_a_file_that_is_no_store_of_this_version_is_refused_and_not_touched(
     assert {one.name for one in tmp_path.iterdir()} <= {"traces.sqlite", "traces.sqlite-wal", "traces.sqlite-shm"}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE traces SET status = 'invalid'",
+        "UPDATE traces SET answer = '[]'",
+        "UPDATE traces SET logprob = logprob + 1e-9",
+        "UPDATE tasks SET size = size + 1",
+    ],
+)
+def test_a_row_that_was_changed_since_it_was_written_is_noticed(store: TraceStore, tmp_path: Path, change: str) -> None:
+    added = trace()
+    add(store, added)
+    store.check()
+    sql = sqlite3.connect(tmp_path / "traces.sqlite")
+    sql.execute(change)
+    sql.commit()
+    with pytest.raises(StoreError, match="does not fit its seal"):
+        store.check()
+    with pytest.raises(StoreError, match="does not fit its seal"):
+        list(store.traces())
+
+
+@pytest.mark.parametrize("change", ["UPDATE calls SET text = 'better'", "DELETE FROM calls"])
+def test_what_the_model_wrote_is_noticed_to_have_changed_when_it_is_read(
+    store: TraceStore, tmp_path: Path, change: str
+) -> None:
+    added = trace()
+    add(store, added)
+    sql = sqlite3.connect(tmp_path / "traces.sqlite")
+    sql.execute(change)
+    sql.commit()
+    (light,) = store.traces()
+    with pytest.raises(StoreError, match="the trace store is damaged"):
+        list(light.completions)
+
+
 def test_a_store_that_is_not_there_yet_is_not_made_by_reading(tmp_path: Path) -> None:
     path = tmp_path / "traces.sqlite"
-    with pytest.raises(StoreError, match="no trace store"):
-        TraceStore(path, read_only=True)
+    assert list(TraceStore(path, read_only=True).traces()) == []
     assert not path.exists()
     path.touch()  # a process that was killed before its first transaction leaves an empty file
-    with pytest.raises(StoreError, match="no trace store"):
-        TraceStore(path, read_only=True)
+    before_it_was_made = TraceStore(path, read_only=True)
+    assert list(before_it_was_made.traces()) == [] and not before_it_was_made.found
+    assert not path.stat().st_size
     TraceStore(path).close()
-    assert list(TraceStore(path, read_only=True).traces()) == []
+    assert TraceStore(path, read_only=True).found

@@ -13,7 +13,7 @@ from iterdeploy.wording import say
 
 def view(arguments: argparse.Namespace) -> int:
     path = run_path(arguments)
-    RunDir.read(path).close()
+    RunDir.read(path, whole=False).close()
     try:
         server = Server(arguments.host, arguments.port, View(path))
     except OSError as error:

@@ -184,6 +184,10 @@ class TrainingPool:
     digest: str
     """Content hash of ids and weights."""
 
+    def __post_init__(self) -> None:
+        if self.digest != content_hash(dict(self.weights)):
+            raise ValueError("the traces and their weights do not fit the digest")
+
 
 def make_pool(keep: Keep, traces: Sequence[WeightedTrace]) -> TrainingPool:
     """The pool of the traces that the policies keep. What the validator failed on (ERROR) never enters one."""

@@ -10,6 +10,7 @@ from iterdeploy.config import RunConfig
 from iterdeploy.export import ExportError
 from iterdeploy.export.card import Source, model_card
 from iterdeploy.record.run_dir import RunDir
+from iterdeploy.training.phase import read_policy
 from iterdeploy.types import Policy
 
 OURS = ("policy.json", "training.json", "README.md")
@@ -31,13 +32,13 @@ def policy_of(run_dir: RunDir, generation: int) -> Policy:
     """The trained policy of a generation. ExportError, with those that there are, if it has none."""
     if generation == 0:
         raise ExportError(f"generation 0 is the base model as it is, {run_dir.config.model.name}: copy its folder")
-    folder = run_dir.path / f"generation-{generation - 1}" / "policy"
+    folder = run_dir.policy(generation)
     if generation < 0 or not (folder / "policy.json").is_file():
         there = [int(path.parents[1].name.split("-")[1]) + 1 for path in run_dir.path.glob("*/policy/policy.json")]
         raise ExportError(
             f"{run_dir.path.name} has no trained generation {generation}; it has {_numbers(there) or 'none yet'}"
         )
-    return Policy(weights=str(folder), **json.loads((folder / "policy.json").read_text(encoding="utf-8")))
+    return read_policy(run_dir.whole_policy(generation))
 
 
 def export_model(run_dir: RunDir, policy: Policy, out: Path, *, merge: bool, base: str | None) -> None:

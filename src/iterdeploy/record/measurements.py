@@ -7,6 +7,7 @@ is written whole or not at all, and a key that is there is never sampled again.
 import json
 from collections.abc import Iterable, Mapping
 
+from iterdeploy.record.rows import sealed
 from iterdeploy.record.store import TraceStore
 from iterdeploy.types import Task, Trace
 
@@ -27,7 +28,7 @@ class Measurements:
         """Writes what was measured of answers to held-out tasks, which are in the store, and the seconds spent."""
         with self._store.together():
             for trace in traces:
-                row = _row(trace)
+                row = sealed(_row(trace))
                 places = ", ".join("?" * len(row))
                 self._store.execute(
                     f"INSERT INTO measurements ({', '.join(row)}) VALUES ({places})", list(row.values())

@@ -1,20 +1,57 @@
-"""Rows of the store's tables as records, and records as rows."""
+"""Rows of the store's tables as records, and records as rows.
+
+Every row has a seal, the digest of its other columns, which is checked when the row is read: what was changed in the
+file since it was written is an error, never an answer. Rows that version 0.1.0 wrote have none.
+"""
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from hashlib import sha256
 from typing import overload
 
+from zstandard import ZstdError
+
 from iterdeploy.record.blobs import pack, unpack
-from iterdeploy.types import Completion, Sampling, Split, Status, Task, Totals, Trace, Verdict
+from iterdeploy.record.sqlite import damaged
+from iterdeploy.types import Completion, Feedback, Sampling, Split, Status, Task, Totals, Trace, Verdict
 
 TRACE_COLUMNS = """
     traces.id AS id, task_id, tasks.domain AS domain, tasks.size AS size, tasks.split AS split, generation,
     sample_index, policy_id, sampling, calls, tokens, reasoning_tokens, logprob, digest, status, reason, reward, answer,
-    facts, validator, source
+    facts, validator, source, traces.seal AS seal
     FROM traces JOIN tasks ON tasks.id = task_id
 """
+
+
+def seal(row: Mapping[str, object] | sqlite3.Row) -> str:
+    """Of all columns of the row but its number and its seal. SQLite may give a whole number back as a float."""
+    names = set(row.keys()) - {"row", "seal"}
+    values = {name: _plain(row[name]) for name in names}
+    return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.hex()
+    return float(value) if isinstance(value, int | float) else value
+
+
+def sealed(row: Mapping[str, object]) -> dict[str, object]:
+    return {**row, "seal": seal(row)}
+
+
+@contextmanager
+def whole(row: sqlite3.Row) -> Iterator[None]:
+    """Around the reading of a row. StoreError if it is not as it was written."""
+    if row["seal"] is not None and row["seal"] != seal(row):
+        raise damaged(f"a row does not fit its seal: {row[0]}")
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, ZstdError) as error:  # in one without a seal
+        raise damaged(f"a row cannot be read: {row[0]}, {error}") from None
 
 
 class StoredCalls(Sequence[Completion]):
@@ -33,7 +70,10 @@ class StoredCalls(Sequence[Completion]):
 
     def __iter__(self) -> Iterator[Completion]:
         query = "SELECT * FROM calls WHERE trace_id = ? ORDER BY number"
-        return map(completion_of, self._sql.execute(query, [self._trace_id]))
+        calls = list(map(completion_of, self._sql.execute(query, [self._trace_id])))
+        if len(calls) != self._count:
+            raise damaged(f"the answer {self._trace_id} has {len(calls)} of its {self._count} calls")
+        return iter(calls)
 
     @overload
     def __getitem__(self, index: int) -> Completion: ...
@@ -45,32 +85,33 @@ class StoredCalls(Sequence[Completion]):
 
 def trace_of(row: sqlite3.Row, sql: sqlite3.Connection) -> Trace:
     """A light trace: its calls are read through the connection when they are looked into."""
-    return Trace(
-        id=row["id"],
-        task_id=row["task_id"],
-        domain=row["domain"],
-        size=row["size"],
-        split=Split(row["split"]),
-        generation=row["generation"],
-        sample_index=row["sample_index"],
-        policy_id=row["policy_id"],
-        sampling=Sampling(**json.loads(row["sampling"])),
-        completions=StoredCalls(sql, row["id"], row["calls"]),
-        totals=Totals(row["calls"], row["tokens"], row["reasoning_tokens"], row["logprob"], row["digest"]),
-        verdict=Verdict(
-            status=Status(row["status"]),
-            reason=row["reason"],
-            reward=row["reward"],
-            answer=json.loads(row["answer"]),
-            facts=json.loads(row["facts"]),
-            validator=row["validator"],
-        ),
-        source=row["source"],
-    )
+    with whole(row):
+        return Trace(
+            id=row["id"],
+            task_id=row["task_id"],
+            domain=row["domain"],
+            size=row["size"],
+            split=Split(row["split"]),
+            generation=row["generation"],
+            sample_index=row["sample_index"],
+            policy_id=row["policy_id"],
+            sampling=Sampling(**json.loads(row["sampling"])),
+            completions=StoredCalls(sql, row["id"], row["calls"]),
+            totals=Totals(row["calls"], row["tokens"], row["reasoning_tokens"], row["logprob"], row["digest"]),
+            verdict=Verdict(
+                status=Status(row["status"]),
+                reason=row["reason"],
+                reward=row["reward"],
+                answer=json.loads(row["answer"]),
+                facts=json.loads(row["facts"]),
+                validator=row["validator"],
+            ),
+            source=row["source"],
+        )
 
 
 def task_row(task: Task) -> dict[str, object]:
-    return {
+    row: dict[str, object] = {
         "id": task.id,
         "domain": task.domain,
         "size": task.size,
@@ -78,15 +119,25 @@ def task_row(task: Task) -> dict[str, object]:
         "prompt": task.prompt,
         "payload": json.dumps(dict(task.payload)),
     }
+    return sealed(row)
 
 
 def task_of(row: sqlite3.Row) -> Task:
-    return Task(row["id"], row["domain"], row["size"], Split(row["split"]), row["prompt"], json.loads(row["payload"]))
+    with whole(row):
+        return Task(
+            id=row["id"],
+            domain=row["domain"],
+            size=row["size"],
+            split=Split(row["split"]),
+            prompt=row["prompt"],
+            payload=json.loads(row["payload"]),
+        )
 
 
 def trace_row(trace: Trace) -> dict[str, object]:
+    """Its seal is over what is read of a trace, so over what the task's row says of it as well."""
     verdict = trace.verdict
-    return {
+    row: dict[str, object] = {
         "id": trace.id,
         "task_id": trace.task_id,
         "generation": trace.generation,
@@ -102,10 +153,11 @@ def trace_row(trace: Trace) -> dict[str, object]:
         "sampling": json.dumps(asdict(trace.sampling)),
         "source": trace.source,
     }
+    return {**row, "seal": seal({**row, "domain": trace.domain, "size": trace.size, "split": trace.split})}
 
 
 def call_row(trace_id: str, number: int, completion: Completion) -> dict[str, object]:
-    return {
+    row: dict[str, object] = {
         "trace_id": trace_id,
         "number": number,
         "text": completion.text,
@@ -115,14 +167,26 @@ def call_row(trace_id: str, number: int, completion: Completion) -> dict[str, ob
         "token_ids": pack("I", completion.token_ids),
         "logprobs": None if completion.logprobs is None else pack("f", completion.logprobs),
     }
+    return sealed(row)
 
 
 def completion_of(row: sqlite3.Row) -> Completion:
-    return Completion(
-        text=row["text"],
-        prompt_token_ids=unpack("I", row["prompt_token_ids"]),
-        token_ids=unpack("I", row["token_ids"]),
-        logprobs=None if row["logprobs"] is None else unpack("f", row["logprobs"]),
-        finish_reason=row["finish_reason"],
-        reasoning_tokens=row["reasoning_tokens"],
-    )
+    with whole(row):
+        return Completion(
+            text=row["text"],
+            prompt_token_ids=unpack("I", row["prompt_token_ids"]),
+            token_ids=unpack("I", row["token_ids"]),
+            logprobs=None if row["logprobs"] is None else unpack("f", row["logprobs"]),
+            finish_reason=row["finish_reason"],
+            reasoning_tokens=row["reasoning_tokens"],
+        )
+
+
+def feedback_row(said: Feedback) -> dict[str, object]:
+    return sealed({**asdict(said), "metrics": json.dumps(dict(said.metrics))})
+
+
+def feedback_of(row: sqlite3.Row) -> Feedback:
+    with whole(row):
+        fields = {name: row[name] for name in row.keys() if name != "seal"}  # noqa: SIM118 - a Row iterates values
+        return Feedback(**{**fields, "metrics": json.loads(row["metrics"])})

@@ -19,13 +19,13 @@ A file or folder of a generation exists only when it is finished, so resuming is
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tomli_w
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from iterdeploy.config import RunConfig
 from iterdeploy.config_file import load_config
@@ -43,7 +43,7 @@ from iterdeploy.record.files import (
     write_text,
 )
 from iterdeploy.record.provenance import Facts, provenance
-from iterdeploy.record.seals import Sealed, check_sums, check_text, origin, seal_text, write_sums
+from iterdeploy.record.seals import Sealed, check_text, origin, seal_text
 from iterdeploy.record.store import TraceStore
 from iterdeploy.record.traffic import Traffic
 from iterdeploy.record.trust import write_mark
@@ -75,17 +75,21 @@ class Stage:
     def once(self, name: str, make: Callable[[], T], kind: type[T]) -> T:
         """The record in the finished file; made and written if it is not there yet."""
         adapter = TypeAdapter(kind)
-        return adapter.validate_python(self.json(name, lambda: adapter.dump_python(make(), mode="json")))
+        values = self.json(name, lambda: adapter.dump_python(make(), mode="json"))
+        try:
+            return adapter.validate_python(values)
+        except ValidationError as error:  # in one without a seal
+            raise damaged(self.path / name, str(error.errors()[0]["msg"])) from None
 
     def folder(self, name: str, make: Callable[[Path], object]) -> Path:
         """The finished folder; `make` fills one under a temporary name, which is then renamed.
 
         Of an earlier, unfinished one only its checkpoints are left for `make`, which uses them and takes them away.
         """
+        place = f"{self.path.name}/{name}"
         target = self.path / name
         if target.exists():
-            check_sums(target)
-            return target
+            return self._files.check_sums(place)
         unfinished = self.path / f"{UNFINISHED}{name}"
         unfinished.mkdir(exist_ok=True)
         for path in list(unfinished.iterdir()):
@@ -93,7 +97,7 @@ class Stage:
                 remove(path)
         make(unfinished)
         self._files.check_place()
-        write_sums(unfinished)
+        self._files.write_sums(place, unfinished)
         sync_all(unfinished)
         unfinished.rename(target)
         sync(self.path)
@@ -137,11 +141,10 @@ class RunDir:
                 _check_code(path, calls, facts.code)
             if calls and not _has_content(path / "traces.sqlite"):
                 raise damaged(path / "traces.sqlite", "it is missing or empty")
-            store = TraceStore(path / "traces.sqlite")
+            run_dir = cls(path, TraceStore(path / "traces.sqlite"), files, locked)
+            run_dir.check_store()
             files.write(CALLS, {"calls": [*calls, provenance(command, facts)]})
             (path / STOPPED).unlink(missing_ok=True)
-            run_dir = cls(path, store, files, locked)
-            run_dir.check_store()
             return run_dir
         except BaseException:
             os.close(locked)
@@ -162,14 +165,17 @@ class RunDir:
             raise
 
     @classmethod
-    def read(cls, path: Path) -> "RunDir":
-        """The run for reading only: no lock, nothing is written."""
+    def read(cls, path: Path, *, whole: bool = True) -> "RunDir":
+        """The run for reading only: no lock, nothing is written. `whole`: the store is checked as a whole now, which
+        takes as long as to count its rows; else row by row as they are read."""
         if not (path / "config.toml").is_file():
             raise RunDirError(f"{path}: there is no run here (a run's folder has a config.toml)")
         refuse_links(path)
         run_dir = cls.reading(path, TraceStore(path / "traces.sqlite", read_only=True))
         assert run_dir.config, "it is checked before anything else"
-        run_dir.check_store()
+        if run_dir.calls and not run_dir.store.found:
+            raise damaged(run_dir.store.path, "it is missing or empty")
+        run_dir.check_store(whole)
         return run_dir
 
     @classmethod
@@ -206,6 +212,10 @@ class RunDir:
         """Where the policy of a generation from 1 on lies, or will."""
         return self.path / f"generation-{generation - 1}" / "policy"
 
+    def whole_policy(self, generation: int, only: Collection[str] | None = None) -> Path:
+        """The same. RunDirError unless the policy, or of it the files in `only`, is what training left there."""
+        return self.files.check_sums(f"generation-{generation - 1}/policy", only)
+
     def generation(self, number: int) -> Stage:
         return Stage(self.path / f"generation-{number}", self.files)
 
@@ -222,14 +232,14 @@ class RunDir:
 
     def training(self, generation: int) -> dict[str, Any] | None:
         """What training `generation` reported; None for the base model or where it is still to come."""
-        folder = self.policy(generation)
-        if not folder.exists():
+        if not self.policy(generation).exists():
             return None
-        check_sums(folder, only=["training.json"])
-        return read_json(folder / "training.json")
+        return read_json(self.whole_policy(generation, only=["training.json"]) / "training.json")
 
-    def check_store(self) -> None:
-        """RunDirError if the store lacks answers that were measured."""
+    def check_store(self, whole: bool = True) -> None:
+        """StoreError if the store is damaged, RunDirError if it lacks answers that were measured."""
+        if whole:
+            self.store.check()
         stored, forgotten = self.store.verdict_counts(), Traffic(self.store).forgotten_counts()
         for metrics in self.metrics():
             generation = metrics["generation"]

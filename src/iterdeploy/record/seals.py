@@ -2,7 +2,8 @@
 
 A JSON file carries a seal: the SHA-256 of its content, its place in the run's folder and the run's configuration. So a
 flipped bit is found, and so are a file of another generation and one of another run. A folder of binary files carries
-SHA256SUMS, which `sha256sum -c` reads. What has neither was made by version 0.1.0 and is taken as it is.
+SHA256SUMS, which `sha256sum -c` reads, with such a seal in a comment. What has neither was made by version 0.1.0 and is
+taken as it is.
 """
 
 import json
@@ -26,6 +27,8 @@ class Sealed:
         self.folder = folder
         self._configuration = configuration
         self._held = Held(folder)
+        self._whole: set[str] = set()
+        """Folders that have been checked."""
 
     def exists(self, name: str) -> bool:
         return (self.folder / name).exists()
@@ -45,6 +48,26 @@ class Sealed:
     def write(self, name: str, value: dict[str, Any]) -> None:
         self.check_place()
         write_json(self.folder / name, {**value, SEAL: self._seal(name, value)})
+
+    def write_sums(self, name: str, folder: Path) -> None:
+        """Lists all files of `folder`, which is about to become the folder `name`. The last that is written into it."""
+        sums = sums_of(folder)
+        write_text(folder / SUMS, f"# {SEAL}: {self._seal(name, {SUMS: sums})}\n{sums}")
+
+    def check_sums(self, name: str, only: Collection[str] | None = None) -> Path:
+        """The folder. RunDirError unless it, or of it the files in `only`, is what was written there. As a whole it is
+        read only once."""
+        folder = self.folder / name
+        if name in self._whole:
+            return folder
+        if (folder / SUMS).exists():
+            first, _, sums = _text(folder / SUMS).partition("\n")
+            if first != f"# {SEAL}: {self._seal(name, {SUMS: sums})}":
+                raise damaged(folder / SUMS, "its list does not fit its seal, or the folder is of another place or run")
+        check_sums(folder, only)
+        if only is None:
+            self._whole.add(name)
+        return folder
 
     def check_place(self) -> None:
         """RunDirError if the run's folder is no longer where it was."""
@@ -81,16 +104,21 @@ def digest(path: Path) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
+def sums_of(folder: Path) -> str:
+    """A line for every file of the folder."""
+    return "".join(f"{digest(folder / name)}  {name}\n" for name in sorted(_files(folder)))
+
+
 def write_sums(folder: Path) -> None:
     """Lists all files of the folder. The last thing that is written into it."""
-    write_text(folder / SUMS, "".join(f"{digest(folder / name)}  {name}\n" for name in sorted(_files(folder))))
+    write_text(folder / SUMS, sums_of(folder))
 
 
 def check_sums(folder: Path, only: Collection[str] | None = None) -> None:
     """RunDirError unless the folder, or of it the files in `only`, holds what was listed and nothing else."""
     if not (folder / SUMS).exists():
         return
-    lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = [line for line in _text(folder / SUMS).splitlines() if not line.startswith("#")]
     listed = {name: known for known, _, name in (line.partition("  ") for line in lines)}
     names = _files(folder)
     for name in sorted(listed.keys() | names) if only is None else only:
@@ -98,6 +126,10 @@ def check_sums(folder: Path, only: Collection[str] | None = None) -> None:
             raise damaged(folder / name, "it is missing")
         if listed.get(name) != digest(folder / name):
             raise damaged(folder / name, f"its SHA-256 is not the one in {SUMS}")
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _files(folder: Path) -> set[str]:

@@ -7,10 +7,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from iterdeploy.config import UserError
+
 TRIES, PAUSE = 5, 0.02
 PATIENCE = 60.0
 """Seconds to wait for a writer."""
 UNREADY = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL)
+
+
+class StoreError(UserError):
+    """The store cannot be used."""
+
+
+def damaged(how: object) -> StoreError:
+    return StoreError(
+        f"the trace store is damaged ({how}). Nothing was changed: put traces.sqlite back from a copy of the run, or "
+        "start a new run under another --name"
+    )
 
 
 class _Copy(sqlite3.Connection):
@@ -28,12 +41,19 @@ def writer(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path.absolute(), timeout=PATIENCE, isolation_level=None)
 
 
+def nowhere() -> sqlite3.Connection:
+    """To a store of its own in memory."""
+    return sqlite3.connect(":memory:", isolation_level=None)
+
+
 def reader(path: Path) -> sqlite3.Connection:
-    """Sees the file, and its write-ahead log, as it is now; it may lie where nothing can be written.
+    """Sees the file, and its write-ahead log, as it is now; it may lie where nothing can be written, or not be there.
 
     Where there are a log and its index, some process writes or was killed, and SQLite reads along by them. Where there
     is no log, the file is all there is. A log without a whole index needs one, which is made in a copy.
     """
+    if not path.exists():
+        return nowhere()
     for tries_left in range(TRIES, -1, -1):
         connection = _reader(path) if tries_left else _copy(path)
         try:
@@ -86,7 +106,4 @@ def explain(error: sqlite3.Error) -> str:
             return f"the trace store cannot be opened or written ({error}): look at the permissions of the run's folder"
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return f"the trace store is in use by another process ({error}): try again when it is done"
-    return (
-        f"the trace store is damaged ({error}). Nothing was changed: put traces.sqlite back from a copy of the run, or "
-        "start a new run under another --name"
-    )
+    return str(damaged(error))

@@ -9,20 +9,26 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import starmap
 from pathlib import Path
 
-from iterdeploy.config import UserError
 from iterdeploy.metrics.records import Outcome
 from iterdeploy.metrics.results import TaskResult
 from iterdeploy.record import schema, sqlite
-from iterdeploy.record.rows import TRACE_COLUMNS, call_row, task_of, task_row, trace_of, trace_row
+from iterdeploy.record.rows import (
+    TRACE_COLUMNS,
+    call_row,
+    feedback_of,
+    feedback_row,
+    task_of,
+    task_row,
+    trace_of,
+    trace_row,
+    whole,
+)
+from iterdeploy.record.sqlite import StoreError, damaged
 from iterdeploy.types import Feedback, Split, Status, Task, Trace
-
-
-class StoreError(UserError):
-    """The store cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +71,19 @@ class TaskFacets:
 
 
 class TraceStore:
-    """The store in `path`; made if it is not there. `read_only` never writes and never waits for a writer."""
+    """The store in `path`; made if it is not there. `read_only` never writes and never waits for a writer; to it, a
+    store that is not there is empty."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        if read_only and not path.is_file():
-            raise StoreError(f"{path}: there is no trace store here yet")
         try:
-            self._sql = sqlite.reader(path) if read_only else sqlite.writer(path)
-            self._sql.row_factory = sqlite3.Row
-            self._sql.execute("PRAGMA temp_store = MEMORY")  # views of an old store need no file
-            version = self._version()
-            if version is None and not read_only:
+            version = self._connect(sqlite.reader(path) if read_only else sqlite.writer(path))
+            self.found = version is not None
+            """Whether anything was written into the store before it was opened."""
+            if not self.found and read_only:
+                self._connect(sqlite.nowhere())
+                self._bring_forward()
+            elif not self.found:
                 self._sql.execute("PRAGMA journal_mode = WAL")
             if version != schema.VERSION and not read_only:
                 self._bring_forward()
@@ -87,9 +94,14 @@ class TraceStore:
             if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
                 raise
             raise StoreError(f"{path}: this is not a trace store of iterdeploy; nothing was changed") from None
-        if version is None:
-            raise StoreError(f"{path}: there is no trace store here yet")
-        self._file = path.stat()
+        self._file = None if read_only else path.stat()
+
+    def _connect(self, sql: sqlite3.Connection) -> int | None:
+        """The schema version behind the connection."""
+        self._sql = sql
+        self._sql.row_factory = sqlite3.Row
+        self._sql.execute("PRAGMA temp_store = MEMORY")  # views of an old store need no file
+        return self._version()
 
     def _version(self) -> int | None:
         """The store's schema version; None if nothing has been written into it yet. StoreError for a newer one."""
@@ -118,6 +130,17 @@ class TraceStore:
     def close(self) -> None:
         self._sql.close()
 
+    def check(self) -> None:
+        """StoreError unless the file and every row that says what became of an answer are as they were written. What
+        the model wrote is checked when it is read."""
+        for (found,) in self._sql.execute("PRAGMA integrity_check(1)"):
+            if found != "ok":
+                raise damaged(found)
+        for rows in (TRACE_COLUMNS, "* FROM measurements"):
+            for row in self._sql.execute(f"SELECT {rows}"):
+                with whole(row):
+                    pass
+
     def add(self, tasks: Mapping[str, Task], traces: Iterable[Trace], seconds: Mapping[tuple[int, str], float]) -> None:
         """Writes the traces, their tasks and the seconds spent on them: all or nothing."""
         traces = list(traces)
@@ -138,16 +161,15 @@ class TraceStore:
         """Adds what people or programs say of traces. IntegrityError for a trace or an id that is there already."""
         with self._transaction():
             for said in feedback:
-                self._insert("INSERT", "feedback", {**asdict(said), "metrics": json.dumps(dict(said.metrics))})
+                self._insert("INSERT", "feedback", feedback_row(said))
 
     def feedback(self, trace_id: str | None = None, up_to: int | None = None) -> Iterator[Feedback]:
         """What was said of a trace, or of all, in the order in which it came in; up to a row, or all of it."""
         wanted = {"trace_id = ?": trace_id, "row <= ?": up_to}
         clauses = {clause: value for clause, value in wanted.items() if value is not None}
         where, values = f"WHERE {' AND '.join(clauses)}" if clauses else "", list(clauses.values())
-        for row in self._sql.execute(f"SELECT * FROM feedback {where} ORDER BY row", values):
-            fields = {name: row[name] for name in row.keys() if name != "row"}  # noqa: SIM118 - a Row iterates values
-            yield Feedback(**{**fields, "metrics": json.loads(row["metrics"])})
+        columns = "id, trace_id, user, judgement, correction, metrics, comment, at, consent, seal"
+        yield from map(feedback_of, self._sql.execute(f"SELECT {columns} FROM feedback {where} ORDER BY row", values))
 
     def add_seconds(self, seconds: Mapping[tuple[int, str], float]) -> None:
         """Adds time, in seconds, to (generation, activity)."""
@@ -315,7 +337,7 @@ class TraceStore:
 
     def _check_place(self) -> None:
         """StoreError if the file is no longer where it was: what is written would be lost, or seem another run's."""
-        if not (self.path.exists() and os.path.samestat(self.path.stat(), self._file)):
+        if not (self._file and self.path.exists() and os.path.samestat(self.path.stat(), self._file)):
             raise StoreError(
                 f"{self.path}: this store was moved or removed while it was worked in, and nothing was written in its "
                 "place. If it was moved, what was stored before is complete: resume the run under its new name"

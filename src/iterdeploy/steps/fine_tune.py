@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from iterdeploy.curation.policies import TrainingPool
+from iterdeploy.record.files import damaged
 from iterdeploy.steps.clock import Activity
 from iterdeploy.steps.run import Run
 from iterdeploy.training.examples import StoredExamples
@@ -23,4 +24,7 @@ def fine_tune(policy: Policy, pool: TrainingPool, run: Run) -> Policy:
         ):
             run.trainer.fit(start, generation, TrainingExamples(examples, pool.digest), out, progress)
 
-    return read_policy(run.stage(policy.generation).folder("policy", fit))
+    made = read_policy(run.stage(policy.generation).folder("policy", fit))
+    if (made.generation, made.curated_digest or pool.digest) != (generation, pool.digest):
+        raise damaged(run.folder.policy(generation), "its policy.json is of another generation or pool")
+    return made

@@ -88,7 +88,7 @@ class Subject:
         """The policy of a generation; the base model is found where it is now, not where it was during the run."""
         if generation == 0:
             return self.parts.base
-        saved = read_policy(self.run_dir.policy(generation))
+        saved = read_policy(self.run_dir.whole_policy(generation))
         return replace(saved, base_model=self.parts.base.base_model)
 
     @property

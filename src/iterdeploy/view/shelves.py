@@ -80,7 +80,7 @@ class View:
 
     def repaint(self) -> None:
         """Makes the page anew if it would say something else."""
-        run_dir = RunDir.read(self.path)
+        run_dir = RunDir.read(self.path, whole=False)
         measured = len(run_dir.metrics())
         pools = sum((self.path / f"generation-{number}" / "curated.json").exists() for number in range(measured))
         now = edition(measured, pools, run_dir.state())
@@ -89,7 +89,7 @@ class View:
             self.page = self._paint()
 
     def _paint(self) -> RenderedPage:
-        run_dir = RunDir.read(self.path)
+        run_dir = RunDir.read(self.path, whole=False)
         contents = read(run_dir, live=True)
         run_dir.close()
         told = edition(len(contents.metrics), len(contents.pools), contents.state)
