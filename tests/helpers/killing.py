@@ -2,9 +2,9 @@
 
 As a program it reads one JSON object a line, {"args": [...], "log": FILE, "folder": PATH or null, "moment": N,
 "error": E}, forks a child that runs `iterdeploy ARGS`, prints the child's process id, waits for it and prints how it
-ended. With a folder, the child's dealings with it are counted, into LOG.moments, and at moment N it is killed (error 0)
-or its disk refuses from there on (any other): see faults.c. The server itself loads no model and starts no thread, so
-that a fork of it is as good as a new process.
+ended. Figures are not drawn. With a folder, the child's dealings with it are counted, into LOG.moments, and at moment N
+it is killed (error 0) or its disk refuses from there on (any other): see faults.c. The server itself loads no model and
+starts no thread, so that a fork of it is as good as a new process.
 """
 
 import ctypes
@@ -174,6 +174,8 @@ def _serve() -> None:
 
     for module in WARM:
         import_module(module)
+    # Drawing takes more time than all the rest of a minuscule run, and calls nothing in the run's folder.
+    vars(import_module("iterdeploy.report.drawing.figure"))["for_page"] = lambda *_, **__: ""
     gc.collect()
     gc.freeze()  # a child need not go through all that again
     for line in sys.stdin:

@@ -276,6 +276,8 @@ def test_a_store_that_is_not_there_yet_is_not_made_by_reading(tmp_path: Path) ->
     path.touch()  # a process that was killed before its first transaction leaves an empty file
     before_it_was_made = TraceStore(path, read_only=True)
     assert list(before_it_was_made.traces()) == [] and not before_it_was_made.found
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        add(before_it_was_made, trace())
     assert not path.stat().st_size
     TraceStore(path).close()
     assert TraceStore(path, read_only=True).found

@@ -175,6 +175,7 @@ class RunDir:
         assert run_dir.config, "it is checked before anything else"
         if run_dir.calls and not run_dir.store.found:
             raise damaged(run_dir.store.path, "it is missing or empty")
+        run_dir.check_outputs()
         run_dir.check_store(whole)
         return run_dir
 
@@ -235,6 +236,17 @@ class RunDir:
         if not self.policy(generation).exists():
             return None
         return read_json(self.whole_policy(generation, only=["training.json"]) / "training.json")
+
+    def check_outputs(self) -> None:
+        """RunDirError if an output is missing that others were made from."""
+        generations = range(self.config.generations + 1)
+        outputs = [f"generation-{g}/{name}" for g in generations for name in ("metrics.json", "curated.json", "policy")]
+        later = ""
+        for name in reversed(outputs):  # so that what appears meanwhile is not taken for missing
+            if self.files.exists(name):
+                later = name
+            elif later:
+                raise damaged(self.path / name, f"it is missing, but {later} was made after it")
 
     def check_store(self, whole: bool = True) -> None:
         """StoreError if the store is damaged, RunDirError if it lacks answers that were measured."""

@@ -83,6 +83,7 @@ class TraceStore:
             if not self.found and read_only:
                 self._connect(sqlite.nowhere())
                 self._bring_forward()
+                self._sql.execute("PRAGMA query_only = ON")
             elif not self.found:
                 self._sql.execute("PRAGMA journal_mode = WAL")
             if version != schema.VERSION and not read_only:
@@ -94,7 +95,7 @@ class TraceStore:
             if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
                 raise
             raise StoreError(f"{path}: this is not a trace store of iterdeploy; nothing was changed") from None
-        self._file = None if read_only else path.stat()
+        self._file = path.stat() if path.exists() else None
 
     def _connect(self, sql: sqlite3.Connection) -> int | None:
         """The schema version behind the connection."""
@@ -337,7 +338,7 @@ class TraceStore:
 
     def _check_place(self) -> None:
         """StoreError if the file is no longer where it was: what is written would be lost, or seem another run's."""
-        if not (self._file and self.path.exists() and os.path.samestat(self.path.stat(), self._file)):
+        if self._file and not (self.path.exists() and os.path.samestat(self.path.stat(), self._file)):
             raise StoreError(
                 f"{self.path}: this store was moved or removed while it was worked in, and nothing was written in its "
                 "place. If it was moved, what was stored before is complete: resume the run under its new name"
