@@ -21,8 +21,9 @@ from helpers.killing import Bench, make_training
 from helpers.minuscule import minuscule
 from helpers.support import file_hashes, run_facts
 
-DAMAGES = int(os.environ.get("ITERDEPLOY_DAMAGES", "40"))
-FEW = 5
+pytestmark = pytest.mark.slow
+
+DAMAGES = int(os.environ.get("ITERDEPLOY_DAMAGES", "12"))
 SERVERS = int(os.environ.get("ITERDEPLOY_SERVERS", "2"))
 SEED = 17
 MAY_CHANGE = {"lock", "provenance.json", "traces.sqlite", "metrics.jsonl", "report.html", "tracking.json"}
@@ -199,7 +200,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     made.close()
 
 
-def check(bench: Bench, count: int) -> None:
+def test_whatever_file_is_damaged_in_whatever_way_no_command_gives_a_wrong_result(bench: Bench) -> None:
     states = bench.folder / "states"
     files = [
         (state, str(path.relative_to(states / state / "r")))
@@ -212,18 +213,9 @@ def check(bench: Bench, count: int) -> None:
         expected[state] = {name: answer(bench, bench.place(state, state), name) for name in commands}
         assert all(found.status == 0 for found in expected[state].values()), expected[state]
     random.Random(SEED).shuffle(files)
-    trials = [Trial(number, *files[number % len(files)]) for number in range(count)]
+    trials = [Trial(number, *files[number % len(files)]) for number in range(DAMAGES)]
     results = bench.each(partial(tried, bench, expected), trials)
     outcomes = sum((found for found, _ in results), Counter[str]())
     wrong = [line for _, lines in results for line in lines]
-    print(f"{count} damaged files of {len(files)} kinds: {dict(outcomes)}")
+    print(f"{DAMAGES} damaged files of {len(files)} kinds: {dict(outcomes)}")
     assert not wrong, "\n".join(wrong)
-
-
-def test_a_damaged_file_is_told_or_does_no_harm(bench: Bench) -> None:
-    check(bench, FEW)
-
-
-@pytest.mark.slow
-def test_whatever_file_is_damaged_in_whatever_way_no_command_gives_a_wrong_result(bench: Bench) -> None:
-    check(bench, DAMAGES)

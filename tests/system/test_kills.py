@@ -9,7 +9,7 @@ import random
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -22,8 +22,9 @@ from helpers.minuscule import minuscule
 from helpers.support import file_hashes, run_facts
 from iterdeploy.record import sqlite
 
-KILLS = os.environ.get("ITERDEPLOY_KILLS", "24")
-FEW = "3"
+pytestmark = pytest.mark.slow
+
+KILLS = os.environ.get("ITERDEPLOY_KILLS", "16")
 SERVERS = int(os.environ.get("ITERDEPLOY_SERVERS", "2"))
 SEED = 13
 
@@ -167,11 +168,12 @@ def kind(moment: str) -> str:
     return f"{when} {call} {Path(path).name.partition('-')[0] if 'unfinished' in path else Path(path).name}"
 
 
-def check(bench: Bench, tried: Sequence[Case], kills: str) -> None:
-    ends = {case.name: undisturbed(bench, case) for case in tried}
-    cases = {case.name: case for case in tried}
+def test_killed_at_any_call_to_the_file_system_every_command_ends_as_if_undisturbed(bench: Bench) -> None:
+    make_states(bench)
+    cases = {case.name: case for case in CASES}
+    ends = {case.name: undisturbed(bench, case) for case in CASES}
     moments = {name: found for name, (found, _) in ends.items()}
-    picked = chosen(moments, kills)
+    picked = chosen(moments, KILLS)
     results = bench.each(lambda trial: killed(bench, cases[trial[0]], trial[1], ends[trial[0]][1]), picked)
     wrong = [
         f"{name} killed at moment {number} ({moments[name][number - 1]}): {result}"
@@ -182,13 +184,3 @@ def check(bench: Bench, tried: Sequence[Case], kills: str) -> None:
     placed = ", ".join(f"{name} {counts[name]} of {len(found)} moments" for name, found in moments.items())
     print(f"{len(picked)} kills ({placed}): {len(wrong)} wrong")
     assert not wrong, "\n".join(wrong)
-
-
-def test_killed_at_a_call_to_the_file_system_a_run_ends_as_if_undisturbed(bench: Bench) -> None:
-    check(bench, CASES[:1], FEW)
-
-
-@pytest.mark.slow
-def test_killed_at_any_call_to_the_file_system_every_command_ends_as_if_undisturbed(bench: Bench) -> None:
-    make_states(bench)
-    check(bench, CASES, KILLS)
