@@ -25,6 +25,7 @@ from iterdeploy.metrics.coverage import as_json, coverage_of_splits
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.record.files import read_json
 from iterdeploy.record.run_dir import RunDir
+from iterdeploy.record.store import TraceStore
 from iterdeploy.steps.stops import check_answers
 from iterdeploy.training.trainer import read_policy
 from iterdeploy.types import Split
@@ -102,9 +103,16 @@ def test_provenance_tells_versions_and_commands(finished: Path) -> None:
     assert "run" in call["command"] and call["python"] and call["started"]
 
 
+def spent(path: Path) -> dict[int, dict[str, float]]:
+    store = TraceStore(path / "traces.sqlite", read_only=True)
+    seconds = store.seconds()
+    store.close()
+    return seconds
+
+
 @pytest.mark.parametrize("command", ["run", "resume"])
 def test_calling_a_finished_run_again_does_nothing_and_loads_no_model(finished_copy: Path, command: str) -> None:
-    before = file_hashes(finished_copy)
+    before, seconds = file_hashes(finished_copy), spent(finished_copy)
     facts = run_facts(finished_copy)
     what = write_config(finished_copy.parent) if command == "run" else "tiny"
     done, packages = watched(command, what, "--runs-dir", finished_copy.parent)
@@ -112,7 +120,9 @@ def test_calling_a_finished_run_again_does_nothing_and_loads_no_model(finished_c
     assert not packages & {"torch", "transformers", "peft"}
     assert run_facts(finished_copy) == facts
     changed = {name for name, digest in file_hashes(finished_copy).items() if before.get(name) != digest}
-    assert changed <= {"lock", "provenance.json", "traces.sqlite", "report.html"}  # the store: the seconds spent
+    assert changed <= {"lock", "provenance.json", "traces.sqlite", "report.html"}
+    assert spent(finished_copy) == seconds, "looking at what is done takes no time of the run"
+    assert "reasoning" not in done.stderr, "what was shown before is not shown again"
     assert len(read_json(finished_copy / "provenance.json")["calls"]) == 2
 
 

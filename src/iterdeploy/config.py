@@ -44,7 +44,7 @@ class ModelConfig(Section):
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Precision of sampling; training keeps float32 weights."""
     threads: int = Field(0, ge=0, le=1024)
-    """PyTorch threads on the CPU; 0: the physical cores."""
+    """PyTorch threads on the CPU; 0: one or all cores, whichever samples faster when the run starts."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     trust_remote_code: bool = False
     """Whether Python code that lies in the model's folder may run, as some models need. The run records that it did."""

@@ -23,19 +23,15 @@ def run_loop(run: Run) -> None:
     samples = run.config.sampling
     policy = run.policy(0)
     for generation in range(run.config.generations + 1):
-        run.clock.generation = generation
+        with run.generation(generation):
+            requests = ask(run.tasks.deployed(generation), samples.samples)
+            requests += ask(run.tasks.held_out, samples.held_out_samples)
+            deploy(policy, requests, Sampled(run), run)
+            check_answers(policy, run)
+            evaluate(policy, run)
 
-        requests = ask(run.tasks.deployed(generation), samples.samples)
-        requests += ask(run.tasks.held_out, samples.held_out_samples)
-        deploy(policy, requests, Sampled(run), run)
-        check_answers(policy, run)
-        evaluate(policy, run)
-
-        measure(policy, run)
-        if generation < run.config.generations:
-            pool = curate(policy, run)
-            check_pool(pool, policy, run)
-            policy = fine_tune(policy, pool, run)
-
-        run.store.add_seconds(run.clock.take())
-        run.display.generation(run.folder)
+            measure(policy, run)
+            if generation < run.config.generations:
+                pool = curate(policy, run)
+                check_pool(pool, policy, run)
+                policy = fine_tune(policy, pool, run)

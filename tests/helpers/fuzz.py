@@ -197,7 +197,7 @@ def read_surrounded(start: Start, texts: tuple[str, str]) -> str:
     steps = tuple(parse_plan(written))
     found = extract_plan(text, start.actions)
     right = validate_steps(start.domain, start.problem, uncover(steps, start.true_names)).valid
-    verdict = JUDGE.judge(start.asked, Completion(text, (), (), None, "stop", 0))
+    verdict = JUDGE.judge(start.asked, [Completion(text, (), (), None, "stop", 0)])
     assert verdict.status is not Status.VALID or right, "a wrong plan became a right one"
     assert found.steps == steps or verdict.status in (Status.UNPARSEABLE, Status.INVALID), found
     assert found.steps in (None, steps) or {step[0] for step in found.steps} - start.actions, found

@@ -1,6 +1,8 @@
 """Training in several processes, on a CPU with gloo: each holds the model whole (DDP), or its part of it (FSDP)."""
 
+import errno
 import json
+import resource
 import subprocess
 import time
 from dataclasses import replace
@@ -22,6 +24,7 @@ from helpers.fitting import (
     weights,
 )
 from helpers.two_processes import train_as_two
+from iterdeploy.cli.failures import explain
 from iterdeploy.config import ConfigError
 from iterdeploy.training import forward as forward_module
 from iterdeploy.training import trainer as trainer_module
@@ -29,6 +32,7 @@ from iterdeploy.training.fit import fit
 from iterdeploy.training.phase import TrainingExamples
 from iterdeploy.training.ranks import Ranks
 from iterdeploy.training.trainer import GradientTrainer, TrainingError
+from iterdeploy.training.worker import _raised, _told
 
 # Who takes what
 
@@ -138,3 +142,32 @@ def test_what_stops_a_worker_is_told_as_if_it_were_here(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="1 of 10 have none"):
         trainer.fit(BASE, 1, TrainingExamples(rows, "digest"), tmp_path, quiet)
     assert not processes_with(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_in_a_worker_is_told_in_words(tmp_path: Path) -> None:
+    trainer = GradientTrainer(settings(processes=2, checkpoint_minutes=0.0), CONFIG.model, 5)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+    try:
+        with pytest.raises(Exception) as caught:
+            trainer.fit(BASE, 1, TrainingExamples(ROWS, "digest"), tmp_path, quiet)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (explain(caught.value) or "").startswith("the disk is full")
+    assert not processes_with(tmp_path)
+
+
+def test_what_went_wrong_in_a_worker_comes_back_with_what_it_came_from() -> None:
+    try:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device", "state.pt")
+        except OSError:
+            raise RuntimeError("unexpected pos 64 vs 0") from None
+    except RuntimeError as error:
+        error.__suppress_context__ = False
+        back = _raised(json.loads(json.dumps(_told(error))))
+    assert isinstance(back, RuntimeError) and isinstance(back.__cause__, OSError)
+    assert (explain(back) or "").startswith("the disk is full")
+    assert explain(_raised(_told(KeyError("a bug")))) is None
+    assert (explain(_raised(_told(MemoryError()))) or "").startswith("out of memory")

@@ -98,7 +98,7 @@ def go_on(config: RunConfig, path: Path, display: Display, accept_code_change: b
             run_loop(Work(run_dir, components, display))
         except Stopped as stop:
             run_dir.stop(stop.state, str(stop), {"counts": stop.counts})
-        run_dir.store.add_seconds(components.clock.take())
+            run_dir.store.add_seconds(components.clock.take())
     finally:
         run_dir.close()
     return Run(path)

@@ -26,13 +26,27 @@ def quiet() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+@contextmanager
+def writing(path: Path, option: str) -> Iterator[None]:
+    """Around a write to where the option says, or without it into the folder of runs, which may be only for reading."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NOT_ALLOWED:
+            raise
+        raise RunDirError(f"{path} cannot be written ({error.strerror}): say with {option} where it may be") from None
+
+
 @contextmanager
 def saving(path: Path) -> Iterator[None]:
     """Around a write of what is printed anyway: where the folder is only for reading, a warning is enough."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno not in NOT_ALLOWED:
             raise
         say(f"iterdeploy: warning: {path} cannot be written ({error.strerror}), it is only shown", error=True)
 

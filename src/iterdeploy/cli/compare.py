@@ -5,7 +5,7 @@ import json
 
 from iterdeploy.api.compare import Comparison
 from iterdeploy.api.compare import compare as compared
-from iterdeploy.cli.common import console, show
+from iterdeploy.cli.common import console, show, writing
 from iterdeploy.report.comparison.outcome import as_json, configurations, contrast_table
 from iterdeploy.report.comparison.page import summary_table
 from iterdeploy.wording import say, tell
@@ -13,7 +13,9 @@ from iterdeploy.wording import say, tell
 
 def compare(arguments: argparse.Namespace) -> int:
     comparison = compared(*arguments.runs, runs_dir=arguments.runs_dir, margin=arguments.margin)
-    page = comparison.write(arguments.out or arguments.runs_dir / "compare.html", arguments.figures)
+    target = arguments.out or arguments.runs_dir / "compare.html"
+    with writing(target, "--out"):
+        page = comparison.write(target, arguments.figures)
     if arguments.json:
         say(json.dumps({"page": str(page), **as_json(comparison.found)}, indent=1))
     else:

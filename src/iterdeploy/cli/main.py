@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from iterdeploy.redaction import without_keys
         from iterdeploy.wording import plain
 
-        explanation = explain(error)
+        explanation = explain(error, arguments.name_of_command)
         if explanation is None:
             raise
         say(f"iterdeploy: {plain(without_keys(explanation))}", error=True)

@@ -114,6 +114,7 @@ def parser() -> argparse.ArgumentParser:
 
     report = command("report", "write a run's report.html")
     add_run(report)
+    report.add_argument("--out", type=Path, metavar="FILE", help="the page (default: report.html in the run's folder)")
     add_figures(report)
     add_runs_dir(report)
 

@@ -40,13 +40,13 @@ def _entry(run_dir: RunDir, arguments: argparse.Namespace) -> Theory:
 def _twins(run_dir: RunDir, arguments: argparse.Namespace) -> Theory:
     """Those asked for, of which only what theory.json does not have yet is trained."""
     wanted = trained_generations(run_dir) if arguments.generation is None else [arguments.generation]
-    for generation in wanted:
-        known = read_theory(run_dir)
-        if known is None or generation not in known.twins:
-            _save(run_dir, twin(choose(run_dir, generation, arguments.traces, _say)))
     known = read_theory(run_dir)
-    assert known is not None, "it has just been written"
-    return Theory({}, {generation: known.twins[generation] for generation in wanted})
+    twins = dict(known.twins) if known else {}
+    for generation in wanted:
+        if generation not in twins:
+            twins[generation] = twin(choose(run_dir, generation, arguments.traces, _say))
+            _save(run_dir, twins[generation])
+    return Theory({}, {generation: twins[generation] for generation in wanted})
 
 
 def _save(run_dir: RunDir, found: Entry | Twin) -> None:

@@ -15,6 +15,8 @@ from iterdeploy.gateway.engine import Engine
 from iterdeploy.gateway.requests import LOOPBACK
 from iterdeploy.gateway.upstream import Upstream
 from iterdeploy.gateway.writer import Writer
+from iterdeploy.models.loading import model_folder
+from iterdeploy.models.threads import settle
 from iterdeploy.record import lock
 from iterdeploy.record.run_dir import RunDir, RunDirError
 from iterdeploy.record.traffic import Traffic
@@ -98,6 +100,7 @@ def engine_of(config: RunConfig, base: Policy) -> Engine:
     if config.sampling.sampler == "openai":
         return Upstream(config, base)
     if config.sampling.sampler == "transformers":
+        settle(config.model, model_folder(config.model))
         return Embedded(config, config.deployment.models)
     raise ConfigError(
         f'sampling.sampler = "{config.sampling.sampler}" cannot answer live: "transformers" answers in this process, '

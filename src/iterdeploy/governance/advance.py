@@ -24,6 +24,7 @@ GATE = "gate.json"
 
 def advance(run: Run, who: str) -> Gate:
     """Makes the next generation, and decides whether it serves. Raises `Stopped` where there is nothing to train on."""
+    run.settle_threads()
     traffic = Traffic(run.store)
     now = standing_of(run)
     generation = open_generation(now)

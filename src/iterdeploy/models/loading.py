@@ -146,7 +146,7 @@ TORCH_ENVIRONMENT = {
 
 
 def set_up_torch(config: ModelConfig) -> None:
-    """Threads: those of the configuration, else the physical cores. Idle threads sleep instead of spinning.
+    """Threads: those of the configuration, else as `threads.settle` left them. Idle threads sleep instead of spinning.
 
     oneDNN keeps a prepared product for each shape that it has met, a thousand of them by default; as the shapes of
     batches never end, that took half of the memory of training and saved no time.

@@ -57,7 +57,7 @@ class PretrainConfig(Section):
     start_from: str | None = None
     """An embedded model to go on from, of the same architecture; None starts from random weights."""
     threads: int = Field(0, ge=0, le=1024)
-    """PyTorch threads; 0 keeps PyTorch's choice."""
+    """PyTorch threads; 0: one or all cores, whichever is faster when it starts."""
     demonstrations: DemonstrationConfig
     architecture: ArchitectureConfig
     optimiser: OptimiserConfig

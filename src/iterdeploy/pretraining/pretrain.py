@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from iterdeploy.config import ConfigError
 from iterdeploy.models.loading import embedded_models, has_bfloat16
+from iterdeploy.models.threads import faster, timed
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.pretraining.config import (
     ArchitectureConfig,
@@ -148,6 +149,15 @@ def _demonstrations(config: PretrainConfig, cache: Path) -> dict[str, "np.ndarra
     return stored
 
 
+def _set_threads(wanted: int, model: "LlamaForCausalLM", settled: Path) -> None:
+    """`settled`: the file with the number that was found when this pretraining began."""
+    import torch
+
+    if not wanted and not settled.exists():
+        settled.write_text(str(faster(timed(model), torch.get_num_threads())))
+    torch.set_num_threads(wanted or int(settled.read_text()))
+
+
 def _train(
     config: PretrainConfig,
     data: dict[str, "np.ndarray[Any, Any]"],
@@ -157,8 +167,6 @@ def _train(
     """The trained model; goes on from the folder's checkpoint if there is one."""
     import torch
 
-    if config.threads:
-        torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     how = config.optimiser
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -166,6 +174,7 @@ def _train(
     model: Any = _network(config.architecture, len(tokenizer))
     if config.start_from:
         _go_on_from(embedded_models()[config.start_from], model, tokenizer)
+    _set_threads(config.threads, model, work_dir / "threads")
     model.to(device)
     steps = list(_steps(config, data))
     if len(steps) < FEWEST_STEPS:

@@ -204,8 +204,18 @@ class RunDir:
         files = f"{tasks.problem_files} of {tasks.domain_file}"
         return {"Tasks": files if tasks.kind == "pddl" else f"{', '.join(tasks.domains)}, {tasks.sizes_in_words}"}
 
+    def note(self, name: str, value: object) -> None:
+        """Records a fact of the present call in provenance.json."""
+        *before, present = self.calls
+        self.files.write(CALLS, {"calls": [*before, {**present, name: value}]})
+
+    def noted(self, name: str) -> Any:
+        """What the first call of the run that knew such a fact recorded of it; None where none did."""
+        return next((call[name] for call in self.calls if name in call), None)
+
     def close(self) -> None:
         self.store.close()
+        self.files.close()
         if self._locked is not None:
             os.close(self._locked)
 
@@ -219,6 +229,11 @@ class RunDir:
 
     def generation(self, number: int) -> Stage:
         return Stage(self.path / f"generation-{number}", self.files)
+
+    def finished(self, generation: int) -> bool:
+        """Whether the generation is measured and has, unless it is the last, trained the next one."""
+        trained = generation == self.config.generations or self.policy(generation + 1).exists()
+        return trained and self.files.exists(f"generation-{generation}/metrics.json")
 
     def metrics(self) -> list[dict[str, Any]]:
         """The metrics of every generation that has been measured, in order."""
@@ -238,7 +253,10 @@ class RunDir:
         return read_json(self.whole_policy(generation, only=["training.json"]) / "training.json")
 
     def check_outputs(self) -> None:
-        """RunDirError if an output is missing that others were made from."""
+        """RunDirError if an output is missing that others were made from. In a deployment that may be: old weights are
+        taken away there."""
+        if self.config.deployment is not None:
+            return
         generations = range(self.config.generations + 1)
         outputs = [f"generation-{g}/{name}" for g in generations for name in ("metrics.json", "curated.json", "policy")]
         later = ""

@@ -62,12 +62,15 @@ class Sealed:
             return folder
         if (folder / SUMS).exists():
             first, _, sums = _text(folder / SUMS).partition("\n")
-            if first != f"# {SEAL}: {self._seal(name, {SUMS: sums})}":
+            if first.startswith("#") and first != f"# {SEAL}: {self._seal(name, {SUMS: sums})}":
                 raise damaged(folder / SUMS, "its list does not fit its seal, or the folder is of another place or run")
         check_sums(folder, only)
         if only is None:
             self._whole.add(name)
         return folder
+
+    def close(self) -> None:
+        self._held.close()
 
     def check_place(self) -> None:
         """RunDirError if the run's folder is no longer where it was."""

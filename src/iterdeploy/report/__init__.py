@@ -25,9 +25,10 @@ from iterdeploy.report.page import page
 from iterdeploy.report.sections import figures
 
 
-def write_report(run_dir: RunDir) -> Path:
-    """Writes report.html into the run's folder, whatever state the run is in, and returns its path."""
-    target = run_dir.path / "report.html"
+def write_report(run_dir: RunDir, target: Path | None = None) -> Path:
+    """Writes the page of the run, whatever state it is in, and returns its path: report.html in the run's folder, or
+    `target`."""
+    target = target or run_dir.path / "report.html"
     write_text(target, page(read(run_dir)))
     return target
 

@@ -1,12 +1,14 @@
 """A run that is going on: its folder, what it is made of, and who watches it. Steps take it as one argument."""
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from iterdeploy.config import RunConfig
 from iterdeploy.curation.policies import Keep
+from iterdeploy.models.threads import settle
 from iterdeploy.record.measurements import Measurements
 from iterdeploy.record.run_dir import RunDir, Stage
 from iterdeploy.record.store import TraceStore
@@ -93,6 +95,29 @@ class Run:
 
     def sampler(self, policy: Policy) -> Sampler:
         return self.components.sampler(policy)
+
+    @contextmanager
+    def generation(self, number: int) -> Iterator[None]:
+        """Around the work on a generation. Its time is stored and it is shown, unless it was finished before."""
+        self.clock.generation = number
+        finished = self.folder.finished(number)
+        if not finished:
+            self.settle_threads()
+        try:
+            yield
+        except Exception:
+            self.folder.files.check_place()  # whatever failed, it did because the folder went away
+            raise
+        if not finished:
+            self.store.add_seconds(self.clock.take())
+            self.display.generation(self.folder)
+
+    def settle_threads(self) -> None:
+        """Has PyTorch use as many threads as the run began with, which are found out now if it begins."""
+        known = self.folder.noted("threads")
+        settled = settle(self.config.model, Path(self.components.base.base_model), known)
+        if settled is not None and known is None:
+            self.folder.note("threads", settled)
 
     def stage(self, generation: int) -> Stage:
         """The outputs of a generation."""

@@ -7,9 +7,11 @@ even and with odd index: given the tasks they are independent, which is what sep
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 from iterdeploy.config import RunConfig, UserError
 from iterdeploy.deployment.deploy import ask, batches
+from iterdeploy.models.threads import settle
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.samplers import PromptBatch, make_sampler
 from iterdeploy.steps.components import Components, assemble
@@ -218,6 +220,7 @@ def choose(run_dir: RunDir, generation: int | None, traces: int, say: Say) -> Su
             "steps it repeats"
         )
     parts = assemble(config)
+    settle(config.model, Path(parts.base.base_model), run_dir.noted("threads"))
     of_generation = list(run_dir.store.traces(generation=chosen, split=Split.DEPLOYED))
     _check(of_generation, chosen)
     ids = sorted({trace.task_id for trace in of_generation}, key=lambda task_id: content_hash("theory", task_id))

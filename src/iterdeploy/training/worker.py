@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -27,7 +28,9 @@ from iterdeploy.types import Example, Policy
 from iterdeploy.wording import show_warnings
 
 FAILED = 3
-"""Exit status of a worker that left its reason in a file."""
+"""Exit status of a worker that has said why."""
+FAILURE = "failure "
+"""Begins the line in which it does."""
 
 
 def fit_in_workers(phase: Phase, out: Path, progress: Progress) -> None:
@@ -36,8 +39,10 @@ def fit_in_workers(phase: Phase, out: Path, progress: Progress) -> None:
     _empty(folder)
     (folder / "phase.json").write_text(written(phase), encoding="utf-8")
     workers = [_start(out, rank, phase) for rank in range(phase.config.processes)]
-    relay = threading.Thread(target=_relay, args=(workers[0].stdout, progress))
-    relay.start()
+    failures: list[Exception] = []
+    relays = [threading.Thread(target=_relay, args=(worker.stdout, progress, failures)) for worker in workers]
+    for relay in relays:
+        relay.start()
     try:
         while any(worker.poll() is None for worker in workers):
             if any(worker.returncode for worker in workers):
@@ -47,8 +52,9 @@ def fit_in_workers(phase: Phase, out: Path, progress: Progress) -> None:
         for worker in workers:
             worker.kill()
             worker.wait()
-        relay.join()
-    _raise_failure(folder, [worker.returncode for worker in workers])
+        for relay in relays:
+            relay.join()
+    _raise_failure(failures, [worker.returncode for worker in workers])
     _empty(folder)
     folder.rmdir()
 
@@ -59,27 +65,61 @@ def place(rank: int, world: int) -> dict[str, str]:
 
 
 def _start(out: Path, rank: int, phase: Phase) -> "subprocess.Popen[str]":
+    import torch
+
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if phase.model.device == "cpu" else {}  # FSDP takes any GPU that it sees
+    threads = {"OMP_NUM_THREADS": str(phase.model.threads or torch.get_num_threads())}
     return subprocess.Popen(
         [sys.executable, "-m", "iterdeploy.training.worker", str(out)],
-        env={**os.environ, **place(rank, phase.config.processes), **hidden},
+        env={**os.environ, **place(rank, phase.config.processes), **hidden, **threads},
         stdin=subprocess.PIPE,  # never written to: it closes when this process ends
-        stdout=subprocess.PIPE if rank == 0 else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         text=True,
     )
 
 
-def _relay(lines: IO[str], progress: Progress) -> None:
+def _relay(lines: IO[str], progress: Progress, failures: list[Exception]) -> None:
     for line in lines:
+        if line.startswith(FAILURE):
+            failures.append(_raised(json.loads(line.removeprefix(FAILURE))))
         match line.split():
             case ["tokens", done, total]:
                 progress(int(done), int(total))
 
 
-def _raise_failure(folder: Path, statuses: list[int]) -> None:
-    reasons = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("failure-*.txt"))]
-    if reasons:
-        raise TrainingError(reasons[0])
+def _told(error: BaseException) -> dict[str, Any]:
+    """What went wrong in a worker as JSON, with what that came from."""
+    before = error.__cause__ or error.__context__
+    return {
+        "kind": "UserError" if isinstance(error, UserError) else type(error).__name__,
+        "said": str(error),
+        "number": error.errno if isinstance(error, OSError) else None,
+        "file": error.filename if isinstance(error, OSError) else None,
+        "trace": traceback.format_exc(),
+        "before": before and _told(before),
+    }
+
+
+def _raised(told: dict[str, Any]) -> Exception:
+    """The same as if it had gone wrong in this process."""
+    error: Exception
+    match told["kind"]:
+        case "UserError":
+            error = TrainingError(told["said"])
+        case "MemoryError":
+            error = MemoryError(told["said"])
+        case _ if told["number"] is not None:
+            error = OSError(told["number"], os.strerror(told["number"]), told["file"])
+        case kind:
+            error = RuntimeError(f"{kind}: {told['said']}")
+    error.__cause__ = _raised(told["before"]) if told["before"] else None
+    error.add_note(told["trace"])
+    return error
+
+
+def _raise_failure(failures: list[Exception], statuses: list[int]) -> None:
+    if failures:
+        raise failures[0]
     if any(statuses):
         ended = ", ".join(map(str, statuses))
         raise TrainingError(f"a training process failed (exit statuses {ended}); what it said of it is above")
@@ -164,9 +204,9 @@ def main(out: Path) -> int:
 
     try:
         fit(phase, out, progress, ranks)
-    except UserError as error:
-        (folder / f"failure-{ranks.rank}.txt").write_text(str(error), encoding="utf-8")
-        return FAILED
+    except Exception as error:  # the process that started this one says what it means
+        print(f"{FAILURE}{json.dumps(_told(error))}", flush=True)
+        os._exit(FAILED)  # without waiting for the others, which wait for this one
     distributed.destroy_process_group()
     return 0
 
