@@ -9,8 +9,8 @@ from pathlib import Path
 from iterdeploy.config import RunConfig
 from iterdeploy.export import ExportError
 from iterdeploy.export.card import Source, model_card
+from iterdeploy.record.files import read_json
 from iterdeploy.record.run_dir import RunDir
-from iterdeploy.training.phase import read_policy
 from iterdeploy.types import Policy
 
 OURS = ("policy.json", "training.json", "README.md")
@@ -38,7 +38,7 @@ def policy_of(run_dir: RunDir, generation: int) -> Policy:
         raise ExportError(
             f"{run_dir.path.name} has no trained generation {generation}; it has {_numbers(there) or 'none yet'}"
         )
-    return read_policy(run_dir.whole_policy(generation))
+    return Policy(weights=str(folder), **read_json(run_dir.whole_policy(generation) / "policy.json"))
 
 
 def export_model(run_dir: RunDir, policy: Policy, out: Path, *, merge: bool, base: str | None) -> None:

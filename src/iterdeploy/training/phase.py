@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iterdeploy.config import ModelConfig, TrainingConfig, UserError
+from iterdeploy.record.files import read_json
 from iterdeploy.types import Example, Policy, content_hash
 
 Progress = Callable[[int, int], None]
@@ -72,8 +73,7 @@ def write_policy(phase: Phase, folder: Path) -> None:
 
 def read_policy(folder: Path) -> Policy:
     """The policy whose weights a training phase wrote into `folder`."""
-    saved = json.loads((folder / "policy.json").read_text(encoding="utf-8"))
-    return Policy(weights=str(folder), **saved)
+    return Policy(weights=str(folder), **read_json(folder / "policy.json"))
 
 
 def split_validation(examples: Sequence[Example], share: float) -> tuple[list[Example], list[Example]]:
