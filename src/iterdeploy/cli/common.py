@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from iterdeploy.api.find import find_run
+from iterdeploy.config import UserError
 from iterdeploy.tables import Table
 from iterdeploy.wording import plain, plain_lines, say, tell
 
@@ -37,7 +38,7 @@ def writing(path: Path, option: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in NOT_ALLOWED:
             raise
-        raise RunDirError(f"{path} cannot be written ({error.strerror}): say with {option} where it may be") from None
+        raise UserError(f"{path} cannot be written ({error.strerror}): say with {option} where it may be") from None
 
 
 @contextmanager
