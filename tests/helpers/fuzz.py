@@ -34,7 +34,7 @@ from iterdeploy.planning.plans import plan_of
 from iterdeploy.types import Completion, Split, Status
 from iterdeploy.types import Task as AskedTask
 
-SECONDS = 5
+SECONDS = 10
 """Processor time for one input, of which most take a third of a millisecond."""
 MEMORY = 1 << 30
 """Bytes of address space for the whole process."""
