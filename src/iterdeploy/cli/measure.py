@@ -3,6 +3,7 @@
 import argparse
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iterdeploy.cli.common import console, quiet, run_path, show
@@ -11,7 +12,6 @@ from iterdeploy.config import RunConfig, UserError
 from iterdeploy.console.summary import measured, status
 from iterdeploy.metrics.tables import by_temperature
 from iterdeploy.record.run_dir import RunDir
-from iterdeploy.record.seals import check_sums
 from iterdeploy.record.trust import trusted_config
 from iterdeploy.types import Policy, Split
 from iterdeploy.wording import say
@@ -55,12 +55,14 @@ def _measure(config: RunConfig, run_dir: RunDir, arguments: argparse.Namespace) 
     """Why it stopped by itself; empty if it did not."""
     from iterdeploy.console.progress import Display
     from iterdeploy.deployment.measurements import measure_at
+    from iterdeploy.models.threads import settle
     from iterdeploy.steps.components import assemble
     from iterdeploy.steps.run import Run
     from iterdeploy.steps.stops import Stopped
 
     wanted = _generations(run_dir, arguments.generation)
     run = Run(run_dir, assemble(config), Display())
+    settle(config.model, Path(run.components.base.base_model), run_dir.noted("threads"))
     try:
         for generation in wanted:
             run.clock.generation = generation
@@ -74,7 +76,7 @@ def _measure(config: RunConfig, run_dir: RunDir, arguments: argparse.Namespace) 
 def _policy(generation: int, run: "Run") -> Policy:
     """Undamaged; the base model is found where it is now, not where it was during the run."""
     if generation:
-        check_sums(run.folder.policy(generation))
+        run.folder.whole_policy(generation)
     return replace(run.policy(generation), base_model=run.components.base.base_model)
 
 
