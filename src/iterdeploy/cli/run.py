@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import sys
 from pathlib import Path
 
 from iterdeploy.api.find import checked_name
@@ -39,7 +40,8 @@ def _run_seeds(config: RunConfig, runs_dir: Path, name: str, count: int, accept:
 def go_on(config: RunConfig, path: Path, accept_code_change: bool = False) -> int:
     """Makes or continues a run, and says how it ended. `accept_code_change`: even if the user's Python files are not
     what they were."""
-    tell(f"{path}: {config.generations} generations of {config.model.name}", error=True)
+    if sys.stderr.isatty():  # at once: the imports below take seconds
+        tell(f"{path}: {config.generations} generations of {config.model.name}", error=True)
     from iterdeploy.api.start import go_on as started
     from iterdeploy.console.progress import Display
 
