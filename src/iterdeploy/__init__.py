@@ -14,7 +14,7 @@ takes no time: what starts, reads and compares runs is loaded when it is first u
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from iterdeploy.types import Completion, Policy, Split, Status, Task, Trace, Verdict, WeightedTrace
+from iterdeploy.types import Completion, Observation, Policy, Split, Status, Task, Trace, Verdict, WeightedTrace
 
 if TYPE_CHECKING:
     from iterdeploy.api.compare import Comparison, compare
@@ -28,6 +28,7 @@ __all__ = [
     "Comparison",
     "Completion",
     "Generation",
+    "Observation",
     "Policy",
     "Run",
     "RunConfig",

@@ -69,6 +69,8 @@ class TasksConfig(Section):
     """Held-out tasks per domain, the same in every generation: they only measure."""
     fresh: bool = False
     """New deployed tasks in every generation; False: the same ones, as in the paper."""
+    schedule: Literal["fixed", "frontier"] = "fixed"
+    """Sizes of deployed tasks: all, or those around the largest that is solved, with new tasks in every generation."""
     domain_file: str = ""
     """For kind = "pddl": the domain's file. Relative paths, here and below, start from the current directory."""
     problem_files: str = ""
@@ -86,6 +88,12 @@ class TasksConfig(Section):
     """Random names for everything in the prompt, other ones for each task: no name tells what it means."""
     references: Literal["scripted", "downward", "none"] = "scripted"
     """Whose plans the costs of valid plans are compared with: the domain's scripted planner or Fast Downward."""
+
+    interactive: bool = False
+    """One action in each turn, to which the model reads what changed or why it failed (`sampling.max_turns`)."""
+    hidden: dict[str, str] = Field(default_factory=dict)
+    """For interactive tasks: facts that are not always seen, and the condition under which they are, as PDDL:
+    "(on ?x ?y)" = "(clear ?x)"."""
 
     options: dict[str, Any] = Field(default_factory=dict)
     """Keys of a task set of your own."""
@@ -137,6 +145,11 @@ class TasksConfig(Section):
         return self.sizes[domain] if isinstance(self.sizes, dict) else self.sizes
 
     @property
+    def renewed(self) -> bool:
+        """Whether a generation's deployed tasks are other ones than those before it."""
+        return self.fresh or self.schedule == "frontier"
+
+    @property
     def sizes_in_words(self) -> str:
         if isinstance(self.sizes, str):
             return f"sizes {self.sizes}"
@@ -167,6 +180,12 @@ class SamplingConfig(Section):
     """Samples per held-out task and generation."""
     temperature: float = Field(1.0, ge=0.01, le=100)
     max_new_tokens: int = Field(512, gt=0, le=10_000_000)
+    """Tokens that one call of the model may sample."""
+    max_turns: int = Field(16, gt=0, le=10_000)
+    """In an environment: calls of the model in one episode, which has failed if it is not done then."""
+    max_episode_tokens: int = Field(0, ge=0, le=100_000_000)
+    """In an environment: tokens of a whole episode, sent and sampled; it is truncated before a call that might go
+    beyond. 0: as many as the model's context holds."""
     batch_size: int = Field(128, gt=0, le=1_000_000)
     """Sequences sampled together; also the unit that is written to the store at once. A server is not held up by the
     end of a batch: there, small batches only mean that less is lost when a run dies."""

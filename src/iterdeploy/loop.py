@@ -15,6 +15,7 @@ from iterdeploy.steps.curate import curate
 from iterdeploy.steps.fine_tune import fine_tune
 from iterdeploy.steps.measure import measure
 from iterdeploy.steps.run import Run
+from iterdeploy.steps.schedule import deployed
 from iterdeploy.steps.stops import check_answers, check_pool
 
 
@@ -24,7 +25,7 @@ def run_loop(run: Run) -> None:
     policy = run.policy(0)
     for generation in range(run.config.generations + 1):
         with run.generation(generation):
-            requests = ask(run.tasks.deployed(generation), samples.samples)
+            requests = ask(deployed(generation, run), samples.samples)
             requests += ask(run.tasks.held_out, samples.held_out_samples)
             deploy(policy, requests, Sampled(run), run)
             check_answers(policy, run)

@@ -15,7 +15,7 @@ from typing import Any
 from iterdeploy.config import ConfigError, UserError
 from iterdeploy.curation.named import find_policy
 from iterdeploy.curation.policies import CurationPolicy
-from iterdeploy.tasks.judging import Judges
+from iterdeploy.tasks.judging import Judges, verdicts
 from iterdeploy.types import Completion, Sampling, Status, Task, Trace, WeightedTrace
 
 PATIENCE = 120.0
@@ -103,7 +103,7 @@ def _trace(task: Task, answer: Mapping[str, Any], judges: Judges) -> Trace:
     """What a user sees of an answer, judged."""
     (choice,) = answer["choices"]
     said = Completion(choice["message"]["content"], (), (), None, choice["finish_reason"], 0)
-    (verdict,) = judges.verdicts([(task, [said])])
+    (verdict,) = verdicts(judges, [(task, [said])])
     made = Trace.make(
         task,
         generation=0,

@@ -2,7 +2,8 @@
 
 Task -> Completion -> Verdict -> Trace -> Example -> Policy: a task is asked, a completion is what one call of the model
 emitted, a verdict is what the validator says of the answer, a trace is all of that together, an example is what the
-trainer sees of a trace, and a policy is the model of one generation.
+trainer sees of a trace, and a policy is the model of one generation. Where an agent takes turns, an environment says an
+Observation between two completions.
 """
 
 import hashlib
@@ -100,6 +101,30 @@ class Completion:
     """"stop" (an end-of-sequence token), "length" (the token limit), or "error": there is no answer, so no tokens."""
     reasoning_tokens: int
     """Tokens before and including the end of the reasoning; 0 without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What a model is asked with in the middle of an episode: what was sent and sampled before, and a new message."""
+
+    messages: tuple[str, ...]
+    """What the model was sent, in order: one more than `calls`."""
+    calls: tuple[Completion, ...]
+
+
+Prompt: TypeAlias = str | Conversation
+"""What one call of the model is asked with: a task's text, or a conversation that goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What an environment says: when an episode begins, and to every action."""
+
+    text: str = ""
+    """What the model reads next."""
+    reward: float = 0.0
+    done: bool = False
+    """The episode is over, solved or not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from iterdeploy.record.store import TraceStore
 from iterdeploy.samplers.transformers import TransformersSampler
 from iterdeploy.training.batching import collate
 from iterdeploy.training.examples import make_examples
+from iterdeploy.types import Conversation
 
 Cli = Callable[..., Any]
 
@@ -213,3 +214,18 @@ def test_a_model_that_names_no_end_is_refused(tmp_path: Path) -> None:
     tokenizer.eos_token = None
     with pytest.raises(ConfigError, match="end-of-sequence"):
         end_ids(tmp_path, tokenizer)
+
+
+def test_a_conversation_goes_on_from_the_sampled_ids_and_only_the_new_message_is_rendered(chat_model: Path) -> None:
+    config = model_config(chat_model)
+    tokenizer = load_tokenizer(chat_model, config)
+    first = prompt_ids(tokenizer, PROMPT, config)
+    said = tokenizer("hm\n</think>\n(pickup b1)", add_special_tokens=False)["input_ids"]
+    call = completion(tokenizer, first, [*said, tokenizer.eos_token_id], None, "stop")
+    again = prompt_ids(tokenizer, Conversation((PROMPT, "@answer@ (holding b1)"), (call,)), config)
+    known = [*first, *said, tokenizer.eos_token_id]
+    assert again[: len(known)] == known, "the reasoning that the template would drop is still there"
+    assert tokenizer.decode(again[len(known) :]) == OPENED.format("@answer@ (holding b1)")
+    cut = replace(call, token_ids=tuple(said), finish_reason="length")
+    goes_on = prompt_ids(tokenizer, Conversation((PROMPT, "x"), (cut,)), config)
+    assert tokenizer.decode(goes_on[len(first) + len(said) :]) == "<|end|>" + OPENED.format("x")

@@ -104,7 +104,7 @@ def test_tasks_show_the_numbers_and_are_judged(name: str) -> None:
         assert function in task.prompt and "goal\n" in task.prompt
         steps = NUMERIC[name].solve(problem)
         with tasks.judges() as judges:
-            (verdict,) = judges.verdicts([(task, [Completion(answer([["hm"]], steps), (1,), (2,), None, "stop", 1)])])
+            (verdict,) = judges.replies([(task, [Completion(answer([["hm"]], steps), (1,), (2,), None, "stop", 1)])])
         assert verdict.status is Status.VALID and verdict.facts["cost_ratio"] == 1
 
 

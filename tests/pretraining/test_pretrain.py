@@ -23,12 +23,15 @@ from iterdeploy.pddl import Domain, Problem, Status, validate_steps
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.domains.blocksworld_reasoning import all_down, towers
 from iterdeploy.planning.extract import extract_plan
+from iterdeploy.planning.interactive import PlanningEnvironment
+from iterdeploy.planning.judge import BUILT_IN, Judge
 from iterdeploy.planning.prompts import answer, compact
 from iterdeploy.planning.rng import Rng
-from iterdeploy.pretraining.config import PretrainConfig
+from iterdeploy.pretraining.config import DemonstrationConfig, PretrainConfig
 from iterdeploy.pretraining.demonstrations import Demonstration, Mixture, demonstrate
-from iterdeploy.pretraining.pretrain import _steps, vocabulary
+from iterdeploy.pretraining.pretrain import _encode_chunk, _steps, vocabulary, words_of
 from iterdeploy.pretraining.tokenizer import build_tokenizer
+from iterdeploy.types import Task
 
 BLOCKSWORLD = DOMAINS["blocksworld"]
 MIXTURE = Mixture((2, 3, 4), flawed=0.4, wasteful=0.3)
@@ -245,3 +248,26 @@ def test_a_start_that_cannot_be_is_refused(tmp_path: Path, start: str, says: str
     (tmp_path / "wrong.toml").write_text(MINUSCULE.replace("seed = 3", f'seed = 3\nstart_from = "{start}"'))
     done = iterdeploy("pretrain", tmp_path / "wrong.toml", "--out", tmp_path / "out")
     assert_refused(done, "start_from", says)
+
+
+def test_an_agents_demonstration_is_an_episode_as_a_run_would_have_it() -> None:
+    """The environment answers as it shows; good ones end at the goal. Only its own words carry loss."""
+    config = DemonstrationConfig(sizes={"blocksworld": (2, 3)}, count=60, interactive=True, flawed=0.5, wasteful=0.3)
+    tokenizer = build_tokenizer(words_of(config))
+    rows = _encode_chunk((config, 7, range(config.count)))
+    done = 0
+    for index, (ids, own) in enumerate(rows):
+        shown = demonstrate(BLOCKSWORLD, Mixture((2, 3), 0.5, 0.3), 7, index, interactive=True)
+        rng = Rng("demonstration", "blocksworld", 7, index)
+        text = (BLOCKSWORLD.practice or BLOCKSWORLD.generate)(rng.choice((2, 3)), rng, f"demonstration-{index}")
+        environment = PlanningEnvironment(Judge(BUILT_IN))
+        payload = {"domain": BLOCKSWORLD.pddl, "problem": text}
+        environment.reset(Task.make(domain="blocksworld", size=2, split="deployed", prompt="", payload=payload))
+        turns = [shown.answer, *(said for _, said in shown.later)]
+        observed = [environment.step(turn) for turn in turns]
+        assert [read for read, _ in shown.later] == [observation.text for observation in observed[:-1]]
+        assert observed[-1].done or shown.flawed
+        done += observed[-1].done
+        said = [token for token, mine in zip(ids, own, strict=True) if mine]
+        assert tokenizer.decode(said) == "".join(f"{turn}<|end|>" for turn in turns)
+    assert 20 < done < 55, "some slips are never made good"

@@ -96,8 +96,8 @@ def test_a_verifier_that_hangs_dies_or_errs_is_an_error_of_that_answer_alone(fol
     task = task_set(config).deployed(0)[1]
     texts = ["1", "hang", "0", "die", "raise", "none", "nan", "1"]
     with ProcessJudges(config) as judges:
-        found = judges.verdicts([(task, said(text)) for text in texts])
-        (cut,) = judges.verdicts([(task, said("1", "length"))])
+        found = judges.replies([(task, said(text)) for text in texts])
+        (cut,) = judges.replies([(task, said("1", "length"))])
     valid, invalid, error = Status.VALID, Status.INVALID, Status.ERROR
     assert [verdict.status for verdict in found] == [valid, error, invalid, error, error, error, error, valid]
     assert (found[0].answer, found[0].reward, found[2].reason) == ("1", 1.0, "not '0'")

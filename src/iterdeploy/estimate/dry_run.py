@@ -77,7 +77,7 @@ class Plan:
         remembered = min([generation, *(policy.generations for policy in policies if policy.generations)])
         pool = len(self.deployed) * config.sampling.samples * remembered
         for kept in (policy.per_task for policy in policies if policy.per_task):
-            pool = min(pool, len(self.deployed) * (remembered if config.tasks.fresh else 1) * kept)
+            pool = min(pool, len(self.deployed) * (remembered if config.tasks.renewed else 1) * kept)
         each = self.prompt + self.answer
         if training.steps:
             return training.steps * (training.rows_per_batch * each or max(training.tokens_per_batch, each))
@@ -159,7 +159,7 @@ def _what(plan: Plan) -> dict[str, str]:
     return {
         "model": plan.model + size,
         "tasks": f"{plan.described['Tasks']}; {len(plan.deployed)} deployed"
-        f"{' per generation' if config.tasks.fresh else ''}, {len(plan.held_out)} held out",
+        f"{' per generation' if config.tasks.renewed else ''}, {len(plan.held_out)} held out",
         "prompts": f"{min(plan.prompts)} to {max(plan.prompts)} tokens{guessed}",
         "answers": f"{plan.answers} per generation, {plan.answers * plan.measured} in {plan.measured} generations",
         "tokens to sample": f"at most {most:,}; {plan.answers * plan.measured * plan.answer:,} if an answer has "

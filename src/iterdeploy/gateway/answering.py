@@ -20,7 +20,7 @@ from iterdeploy.gateway.refusal import Refusal
 from iterdeploy.gateway.tasks import judged
 from iterdeploy.gateway.writer import Writer
 from iterdeploy.record.traffic import Origin, Traffic, new_id, now
-from iterdeploy.tasks.judging import Judges
+from iterdeploy.tasks.judging import Judges, verdicts
 from iterdeploy.types import Completion, Policy, Sampling, Task, Trace, Verdict, content_hash
 
 LOG = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ class Answering:
     def _verdict(self, task: Task, completion: Completion) -> Verdict:
         if not judged(task):
             return Verdict.truncated() if completion.finish_reason == "length" else Verdict.unjudged()
-        return self._judges.verdicts([(task, [completion])])[0]
+        return verdicts(self._judges, [(task, [completion])])[0]
 
     def _earlier(self, retry: str, asked: str) -> Answer | None:
         """The answer that was begun, or stored, under the same key."""

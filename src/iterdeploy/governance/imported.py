@@ -25,6 +25,7 @@ from iterdeploy.models import chat
 from iterdeploy.models.loading import end_ids
 from iterdeploy.record.traffic import Origin, Traffic, now
 from iterdeploy.tasks import TaskSet
+from iterdeploy.tasks.judging import verdicts
 from iterdeploy.types import Completion, Feedback, Policy, Sampling, Split, Task, Trace, Verdict, content_hash
 
 SOURCE = "imported (re-tokenised)"
@@ -120,7 +121,7 @@ def import_file(file: Path, traffic: Traffic, base: Policy, config: RunConfig, t
             if traffic.origin(trace_id) is not None or traffic.forgotten(trace_id):
                 there += 1
                 continue
-            verdict = judges.verdicts([(task, [completion])])[0] if task.payload else Verdict.unjudged()
+            verdict = verdicts(judges, [(task, [completion])])[0] if task.payload else Verdict.unjudged()
             trace = Trace.make(
                 task,
                 generation=0,

@@ -6,16 +6,19 @@ are kept as they were sampled, and text is only ever made from ids, never the ot
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iterdeploy.config import ConfigError, ModelConfig
-from iterdeploy.types import Completion
+from iterdeploy.types import Completion, Conversation, Prompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 THINK_END = "</think>"
+ANSWER = "@answer@"
+"""Stands for an answer while a template is looked at."""
 TAGS = ("<think>", THINK_END, "<plan>", "</plan>")
 """What is read in an answer; a tokenizer may have them as special tokens, and they stay in the text all the same."""
 
@@ -45,11 +48,19 @@ def load_tokenizer(folder: Path, config: ModelConfig) -> "PreTrainedTokenizerBas
     return tokenizer
 
 
-def prompt_ids(tokenizer: "PreTrainedTokenizerBase", prompt: str, config: ModelConfig) -> list[int]:
-    """The ids that the model is asked with: the prompt as it stands, or as the user's turn of the chat template."""
+def prompt_ids(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, config: ModelConfig) -> list[int]:
+    """The ids that the model is asked with: the prompt as it stands, or as the user's turn of the chat template.
+
+    A conversation goes on from the very ids that were sent and sampled before: only its new message is rendered, so the
+    model sees its earlier turns as it wrote them, its reasoning included.
+    """
+    if isinstance(prompt, Conversation):
+        last = prompt.calls[-1]
+        added = _next_turn(tokenizer, prompt.messages[-1], last, config)
+        return [*last.prompt_token_ids, *last.token_ids, *text_ids(tokenizer, added)]
     if not renders(tokenizer, config):
         return text_ids(tokenizer, prompt)
-    return conversation_ids(tokenizer, [{"role": "user", "content": prompt}], config)
+    return conversation_ids(tokenizer, chat_messages(prompt), config)
 
 
 def renders(tokenizer: "PreTrainedTokenizerBase", config: ModelConfig) -> bool:
@@ -61,11 +72,36 @@ def conversation_ids(
     tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Mapping[str, str]], config: ModelConfig
 ) -> list[int]:
     """The ids of a conversation whose next turn is the model's, by its chat template."""
+    return text_ids(tokenizer, _rendered(tokenizer, messages, config))
+
+
+def chat_messages(prompt: Prompt) -> list[dict[str, str]]:
+    """The prompt as a chat: what was sent is the user's, what was sampled the assistant's."""
+    if isinstance(prompt, str):
+        return [{"role": "user", "content": prompt}]
+    turns: list[dict[str, str]] = []
+    for message, call in zip_longest(prompt.messages, prompt.calls):
+        turns.append({"role": "user", "content": message})
+        turns += [{"role": "assistant", "content": call.text}] if call else []
+    return turns
+
+
+def _next_turn(tokenizer: "PreTrainedTokenizerBase", message: str, last: Completion, config: ModelConfig) -> str:
+    """The text between the last sampled token and the model's next turn."""
+    if not renders(tokenizer, config):
+        return message
+    answer = {"role": "assistant", "content": ANSWER}
+    chat = [{"role": "user", "content": "?"}, answer, {"role": "user", "content": message}]
+    rest = str(_rendered(tokenizer, chat, config)).partition(ANSWER)[2]
+    return rest.removeprefix(_decode(tokenizer, last.token_ids[-1:])) if last.finish_reason == "stop" else rest
+
+
+def _rendered(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Mapping[str, str]], config: ModelConfig) -> Any:
+    """A conversation in the model's template, up to where the model goes on."""
     options: dict[str, Any] = {} if config.thinking == "default" else {"enable_thinking": config.thinking == "on"}
-    rendered = tokenizer.apply_chat_template(
+    return tokenizer.apply_chat_template(
         [dict(message) for message in messages], tokenize=False, add_generation_prompt=True, **options
     )
-    return text_ids(tokenizer, rendered)
 
 
 def text_ids(tokenizer: "PreTrainedTokenizerBase", text: Any) -> list[int]:

@@ -44,10 +44,13 @@ class Judge:
         if last.finish_reason == "length":
             return Verdict.truncated(validator=self._name)
         true_names: dict[str, str] = json.loads(task.payload.get("true_names", "{}"))
-        extraction = extract_plan(last.text, _actions(task.payload["domain"], true_names))
+        extraction = extract_plan(last.text, action_names(task.payload["domain"], true_names))
         if extraction.steps is None:
             return Verdict.unparseable(extraction.problem, validator=self._name)
-        plan = uncover(extraction.steps, true_names)
+        return self.judge_plan(task, uncover(extraction.steps, true_names), extraction.strict)
+
+    def judge_plan(self, task: Task, plan: tuple[Step, ...], strict: bool = True) -> Verdict:
+        """The verdict on a plan under its true names."""
         try:
             judged = self._validate(task.payload["domain"], task.payload["problem"], plan)
         except Exception as error:
@@ -57,7 +60,7 @@ class Judge:
             reason=judged.reason,
             reward=float(judged.valid),
             answer=[list(step) for step in plan],
-            facts=_facts(judged, len(plan), extraction.strict, task.payload.get("reference_cost")),
+            facts=_facts(judged, len(plan), strict, task.payload.get("reference_cost")),
             validator=self._name,
         )
 
@@ -78,7 +81,7 @@ def shorter_plan(verdict: Verdict) -> tuple[float, ...]:
     return (verdict.facts["plan_length"],)
 
 
-def _actions(domain_text: str, true_names: Mapping[str, str]) -> Collection[str] | None:
+def action_names(domain_text: str, true_names: Mapping[str, str]) -> Collection[str] | None:
     """The names of the actions as the model sees them; None for a domain that only VAL can read."""
     try:
         actions = domain_of(domain_text).actions

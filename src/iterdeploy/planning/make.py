@@ -1,13 +1,15 @@
 """Makes the record of a planning task: what the model reads, and all that is needed to judge an answer to it.
 
 The payload holds, as text: `domain` and `problem`, the true PDDL; with `tasks.obfuscate` or `tasks.names` also
-`true_names`, JSON of shown name -> true name; and `reference_cost` where a reference planner has a plan.
+`true_names`, JSON of shown name -> true name; with `tasks.hidden` these rules as JSON in `hidden`; and `reference_cost`
+where a reference planner, which sees everything, has a plan.
 """
 
 import json
 
 from iterdeploy.config import TasksConfig
 from iterdeploy.planning import prompts
+from iterdeploy.planning.hidden import seen
 from iterdeploy.planning.mapping import mapped
 from iterdeploy.planning.obfuscate import Disguise, disguise
 from iterdeploy.planning.parsed import domain_of, problem_of
@@ -22,6 +24,8 @@ def make_task(domain_text: str, problem_text: str, name: str, size: int, split: 
     if renamed := _renamed(domain_text, problem_text, config):
         payload["true_names"] = json.dumps(renamed.true_names)
         shown = (renamed.domain, renamed.problem)
+    if config.hidden:
+        payload["hidden"] = json.dumps(config.hidden)
     cost = reference_cost(domain_text, problem_text, config.references)
     if cost is not None:
         payload["reference_cost"] = str(cost)
@@ -39,14 +43,23 @@ def task_id(name: str, problem_text: str) -> str:
 
 
 def _prompt(domain_text: str, shown: tuple[str, str], config: TasksConfig) -> str:
-    domain = domain_of(domain_text)
-    if config.prompt == "full":
-        return prompts.full(*shown, prompts.example_for(domain))
-    seen = domain_of(shown[0])
+    domain = domain_of(shown[0])
     problem = problem_of(shown[1], shown[0])
-    ours = recognise(seen)
-    return prompts.facts(seen.name, problem) if ours is None else prompts.compact(ours, problem)
+    visible = seen(*shown, (), config.hidden) if config.hidden else None
+    if config.prompt == "full" and config.interactive:
+        task = shown[1] if visible is None else prompts.facts(domain.name, problem, visible)
+        return prompts.full_interactive(shown[0], task, config.hidden)
+    if config.prompt == "full":
+        return prompts.full(*shown, prompts.example_for(domain_of(domain_text)))
+    ours = recognise(domain)
+    if ours is None or visible is not None:
+        return prompts.facts(domain.name, problem, visible)
+    return prompts.compact(ours, problem)
 
 
 def prompts_in_words(config: TasksConfig) -> str:
-    return f"{config.prompt}{', obfuscated' if config.obfuscate else ''}"
+    said: list[str] = [config.prompt]
+    said += ["obfuscated"] if config.obfuscate else []
+    said += ["one action in each turn"] if config.interactive else []
+    said += [f"hidden: {', '.join(config.hidden)}"] if config.hidden else []
+    return ", ".join(said)

@@ -14,27 +14,32 @@ from pathlib import Path
 from iterdeploy.config import ConfigError, RunConfig, TasksConfig, ValidationConfig
 from iterdeploy.pddl import Problem, validate_steps
 from iterdeploy.pddl.conditions import conjuncts, show
+from iterdeploy.planning.hidden import check_hidden
+from iterdeploy.planning.interactive import judges_of
 from iterdeploy.planning.judge import BUILT_IN, Judge, shorter_plan
 from iterdeploy.planning.make import make_task, prompts_in_words
 from iterdeploy.planning.parsed import domain_of, problem_of, read_domain, read_problem
 from iterdeploy.planning.references import check_references
 from iterdeploy.planning.rng import Rng
-from iterdeploy.tasks.judging import Judges, LocalJudges
+from iterdeploy.tasks.judging import Judges
 from iterdeploy.types import Completion, Split, Task, Verdict, content_hash
 
-NOT_ASKED = ("domains", "sizes", "deployed", "held_out", "fresh")
+NOT_ASKED = ("domains", "sizes", "deployed", "held_out", "fresh", "schedule")
 """Keys that only generated tasks have: here the files say which tasks there are."""
 
 
 class OwnTasks:
     """The tasks in the configured files. ConfigError, naming the file, for what cannot be used."""
 
-    def __init__(self, config: TasksConfig, seed: int, validation: ValidationConfig = BUILT_IN) -> None:
+    def __init__(self, config: TasksConfig, seed: int, validation: ValidationConfig = BUILT_IN, turns: int = 1) -> None:
+        """`turns`: the most that an interactive task may take."""
         _check_keys(config)
         check_references(config.references)
         self._config = config
         self._judge = Judge(validation)
+        self._turns = turns
         self._domain_text = read_domain(Path(config.domain_file), "tasks.domain_file")
+        check_hidden(config, [self._domain_text])
         files = _split(config, seed)
         texts = {path: read_problem(path, self._domain_text, "tasks.problem_files") for path in chain(*files.values())}
         self._check(texts)
@@ -42,7 +47,7 @@ class OwnTasks:
 
     @classmethod
     def of(cls, config: RunConfig) -> "OwnTasks":
-        return cls(config.tasks, config.seed, config.validation)
+        return cls(config.tasks, config.seed, config.validation, config.sampling.max_turns)
 
     @cached_property
     def held_out(self) -> list[Task]:
@@ -57,7 +62,7 @@ class OwnTasks:
         return self._judge.judge(task, completions)
 
     def judges(self) -> Judges:
-        return LocalJudges(self.judge)
+        return judges_of(self._config, self._judge, self._turns)
 
     def order(self, verdict: Verdict) -> tuple[float, ...]:
         """The shorter plan is the better one."""

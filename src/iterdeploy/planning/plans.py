@@ -1,4 +1,4 @@
-"""The plan in a verdict: what the planning task sets put into `Verdict.answer`."""
+"""The plan in a verdict: what the planning task sets put into `Verdict.answer`, under "plan" where an agent acted."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ Plan = tuple[tuple[str, ...], ...]
 
 def plan_of(verdict: Verdict) -> Plan:
     """The steps that were read in the answer; none where it has no plan, as in tasks of another kind."""
-    steps = verdict.answer
+    steps = verdict.answer.get("plan") if isinstance(verdict.answer, Mapping) else verdict.answer
     if "plan_length" not in verdict.facts or not isinstance(steps, list | tuple):
         return ()
     return tuple(tuple(map(str, step)) for step in steps if isinstance(step, list | tuple))

@@ -6,11 +6,13 @@ from another domain, common mistakes, and domain and task as PDDL; it stands for
 whose text was never published. The truth that plans are checked against is always the PDDL.
 """
 
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from importlib.resources import files
 
 from iterdeploy.pddl import Domain, Problem, states
 from iterdeploy.pddl.conditions import conjuncts, show, show_number
+from iterdeploy.pddl.model import GroundAtom
 from iterdeploy.planning.domain import PlanningDomain, Reasoning, Step
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.rng import Rng
@@ -38,9 +40,11 @@ def compact(domain: PlanningDomain, problem: Problem) -> str:
     return facts(domain.name, problem)
 
 
-def facts(name: str, problem: Problem) -> str:
-    """Initial state and goal as PDDL, one fact a line; before them, with their types, objects that no fact names."""
-    initial = [*map(_atom, problem.init_list)]
+def facts(name: str, problem: Problem, seen: Collection[GroundAtom] | None = None) -> str:
+    """Initial state and goal as PDDL, one fact a line; before them, with their types, objects that no fact names.
+
+    `seen`: the initial facts that are shown; None: all of them."""
+    initial = [_atom(fact) for fact in problem.init_list if seen is None or fact in seen]
     initial += [
         f"(= {_atom(function)} {show_number(value)})"
         for function, value in problem.values.items()
@@ -52,10 +56,23 @@ def facts(name: str, problem: Problem) -> str:
     return "\n".join([name, *others, *initial, "goal", *goal, ""])
 
 
+def full_interactive(domain_text: str, task: str, hidden: Mapping[str, str]) -> str:
+    """The same for a task that is solved one action at a time. `task`: what is seen of it at the start."""
+    rules = "".join(f"- {fact} is seen only while {condition}.\n" for fact, condition in hidden.items())
+    unseen = (
+        f"Not every fact is seen. One that you have not read of may be true all the same:\n{rules}\n" if rules else ""
+    )
+    return _filled("interactive_prompt.txt", DOMAIN=domain_text.strip(), PROBLEM=task.strip(), HIDDEN=unseen)
+
+
 def full(domain_text: str, problem_text: str, example: str) -> str:
     """`domain_text` and `problem_text` as the model is to see them; `example` as `example_for` gives it."""
-    template = files(__package__).joinpath("full_prompt.txt").read_text(encoding="utf-8")
-    parts = {"EXAMPLE": example, "DOMAIN": domain_text.strip(), "PROBLEM": problem_text.strip()}
+    return _filled("full_prompt.txt", EXAMPLE=example, DOMAIN=domain_text.strip(), PROBLEM=problem_text.strip())
+
+
+def _filled(name: str, **parts: str) -> str:
+    """The template of that name with its marks, such as [[DOMAIN]], replaced."""
+    template = files(__package__).joinpath(name).read_text(encoding="utf-8")
     for mark, text in parts.items():
         template = template.replace(f"[[{mark}]]", text)
     return template

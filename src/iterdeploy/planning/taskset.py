@@ -9,11 +9,13 @@ from functools import cached_property, lru_cache
 
 from iterdeploy.config import ConfigError, RunConfig, TasksConfig, ValidationConfig
 from iterdeploy.planning.domains import DOMAINS
+from iterdeploy.planning.hidden import check_hidden
+from iterdeploy.planning.interactive import judges_of
 from iterdeploy.planning.judge import BUILT_IN, Judge, shorter_plan
 from iterdeploy.planning.make import make_task, prompts_in_words, task_id
 from iterdeploy.planning.references import check_references
 from iterdeploy.planning.rng import Rng
-from iterdeploy.tasks.judging import Judges, LocalJudges
+from iterdeploy.tasks.judging import Judges
 from iterdeploy.types import Completion, Split, Task, Verdict
 
 MAX_TRIES = 200
@@ -23,7 +25,8 @@ MAX_TRIES = 200
 class PlanningTasks:
     """Tasks of the configured planning domains. Raises ConfigError for what cannot be made."""
 
-    def __init__(self, config: TasksConfig, seed: int, validation: ValidationConfig = BUILT_IN) -> None:
+    def __init__(self, config: TasksConfig, seed: int, validation: ValidationConfig = BUILT_IN, turns: int = 1) -> None:
+        """`turns`: the most that an interactive task may take."""
         for key in ("domain_file", "problem_files", "held_out_share", "held_out_files", "names"):
             if getattr(config, key) not in ("", 0, "own"):
                 raise ConfigError(f'tasks.{key}: only with tasks.kind = "pddl"')
@@ -39,29 +42,41 @@ class PlanningTasks:
                 DOMAINS[name].sizes(config.sizes_of(name), 1)
             except ValueError as error:
                 raise ConfigError(f"tasks.sizes: {error}") from None
+        if config.schedule == "frontier" and any(
+            config.sizes_of(name) in DOMAINS[name].ramps for name in config.domains
+        ):
+            raise ConfigError('tasks.sizes: with tasks.schedule = "frontier" write the sizes out, such as "2-12"')
+        check_hidden(config, [DOMAINS[name].pddl for name in config.domains])
         check_references(config.references)
         self._config = config
         self._seed = seed
         self._judge = Judge(validation)
+        self._turns = turns
 
     @classmethod
     def of(cls, config: RunConfig) -> "PlanningTasks":
-        return cls(config.tasks, config.seed, config.validation)
+        return cls(config.tasks, config.seed, config.validation, config.sampling.max_turns)
 
     @cached_property
     def held_out(self) -> list[Task]:
         """The tasks that only measure, the same in every generation."""
-        return self._make(Split.HELD_OUT, self._config.held_out, "held-out", avoid=set())
+        sizes = {name: self._config.sizes_of(name) for name in self._config.domains}
+        return self._make(Split.HELD_OUT, self._config.held_out, "held-out", set(), sizes)
 
     def deployed(self, generation: int) -> list[Task]:
         """The tasks that users bring to this generation: always the same, unless the configuration says fresh."""
-        return self._deployed(generation if self._config.fresh else 0)
+        sizes = {name: self._config.sizes_of(name) for name in self._config.domains}
+        return self._deployed(generation if self._config.renewed else 0, tuple(sizes.items()))
+
+    def deployed_at(self, generation: int, sizes: Mapping[str, Sequence[int]]) -> list[Task]:
+        """As many new tasks of each domain, of these sizes in turn."""
+        return self._deployed(generation, tuple((name, ",".join(map(str, of))) for name, of in sizes.items()))
 
     def judge(self, task: Task, completions: Sequence[Completion]) -> Verdict:
         return self._judge.judge(task, completions)
 
     def judges(self) -> Judges:
-        return LocalJudges(self.judge)
+        return judges_of(self._config, self._judge, self._turns)
 
     def order(self, verdict: Verdict) -> tuple[float, ...]:
         """The shorter plan is the better one."""
@@ -76,16 +91,16 @@ class PlanningTasks:
         }
 
     @lru_cache(maxsize=2)  # noqa: B019 - one task set lives as long as its run
-    def _deployed(self, batch: int) -> list[Task]:
-        return self._make(
-            Split.DEPLOYED, self._config.deployed, f"deployed-{batch}", avoid={task.id for task in self.held_out}
-        )
+    def _deployed(self, batch: int, sizes: tuple[tuple[str, str], ...]) -> list[Task]:
+        avoid = {task.id for task in self.held_out}
+        return self._make(Split.DEPLOYED, self._config.deployed, f"deployed-{batch}", avoid, dict(sizes))
 
-    def _make(self, split: Split, count: int, stream: str, avoid: set[str]) -> list[Task]:
+    def _make(self, split: Split, count: int, stream: str, avoid: set[str], sizes: Mapping[str, str]) -> list[Task]:
+        """`sizes`: domain -> its sizes, as the configuration writes them."""
         seen = set(avoid)
         tasks: list[Task] = []
         for name in self._config.domains:
-            for index, size in enumerate(DOMAINS[name].sizes(self._config.sizes_of(name), count)):
+            for index, size in enumerate(DOMAINS[name].sizes(sizes[name], count)):
                 text = self._new_text(name, size, stream, index, seen)
                 seen.add(task_id(name, text))
                 tasks.append(make_task(DOMAINS[name].pddl, text, name, size, split, self._config))

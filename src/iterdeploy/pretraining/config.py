@@ -18,6 +18,8 @@ class DemonstrationConfig(Section):
     """Demonstrations in all; the domains take turns."""
     turns: dict[str, Annotated[int, Field(gt=0, le=1000)]] = Field(default_factory=dict)
     """Domain -> how often it has its turn before the next one has; once by default."""
+    interactive: bool = False
+    """Agents that act turn by turn (`tasks.interactive`), instead of whole plans."""
     flawed: float = Field(ge=0, lt=1)
     wasteful: float = Field(ge=0, le=1)
 

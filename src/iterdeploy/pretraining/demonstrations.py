@@ -10,11 +10,14 @@ Everything follows from (seed, index): demonstration i is the same on every mach
 
 from dataclasses import dataclass
 
-from iterdeploy.pddl import Domain, Problem, Status, validate_steps
+from iterdeploy.pddl import Domain, Problem, Status, format_step, validate_steps
 from iterdeploy.planning import prompts
 from iterdeploy.planning.domain import PlanningDomain, Reasoning, Step
+from iterdeploy.planning.interactive import PlanningEnvironment
+from iterdeploy.planning.judge import BUILT_IN, Judge
 from iterdeploy.planning.parsed import domain_of
 from iterdeploy.planning.rng import Rng
+from iterdeploy.types import Task
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,21 @@ class Demonstration:
     answer: str
     size: int
     flawed: bool
+    later: tuple[tuple[str, str], ...] = ()
+    """Of an agent: what it reads after each turn, and its next turn."""
 
 
-def demonstrate(domain: PlanningDomain, mixture: Mixture, seed: int, index: int) -> Demonstration:
-    """Demonstration `index` of the stream `seed`."""
+def demonstrate(
+    domain: PlanningDomain, mixture: Mixture, seed: int, index: int, *, interactive: bool = False
+) -> Demonstration:
+    """Demonstration `index` of the stream `seed`. An `interactive` one acts turn by turn."""
     if domain.think is None or domain.act is None:
         raise ValueError(f"the domain {domain.name} has no demonstrations: it defines no think and act functions")
     rng = Rng("demonstration", domain.name, seed, index)
     size = rng.choice(mixture.sizes)
     task = domain_of(domain.pddl)
-    problem = Problem.parse((domain.practice or domain.generate)(size, rng, f"demonstration-{index}"), task)
+    text = (domain.practice or domain.generate)(size, rng, f"demonstration-{index}")
+    problem = Problem.parse(text, task)
     reasoning = domain.think(problem, rng)
     steps = domain.act(reasoning)
     flawed = rng.chance(mixture.flawed)
@@ -52,7 +60,31 @@ def demonstrate(domain: PlanningDomain, mixture: Mixture, seed: int, index: int)
         reasoning, steps = _flaw(domain, task, problem, reasoning, steps, rng)
     elif rng.chance(mixture.wasteful):
         steps = _waste(domain, steps, rng)
-    return Demonstration(prompts.compact(domain, problem), prompts.answer(reasoning, steps), size, flawed)
+    prompt = prompts.compact(domain, problem)
+    if not interactive:
+        return Demonstration(prompt, prompts.answer(reasoning, steps), size, flawed)
+    first, later = _turns(domain, text, reasoning, steps)
+    return Demonstration(prompt, first, size, flawed, later)
+
+
+def _turns(
+    domain: PlanningDomain, text: str, reasoning: Reasoning, steps: list[Step]
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """An agent that thinks in its first turn and then does one step of its plan in each: the first turn, and what it
+    reads with the turns that follow. A step that cannot be done is answered as in a run, and the agent goes on."""
+    environment = PlanningEnvironment(Judge(BUILT_IN))
+    payload = {"domain": domain.pddl, "problem": text}
+    environment.reset(Task.make(domain=domain.name, size=0, split="deployed", prompt="", payload=payload))
+    said: list[str] = []
+    read: list[str] = []
+    for step in steps:
+        said.append(format_step(step) + "\n")
+        observation = environment.step(said[-1])
+        if observation.done:
+            break
+        read.append(observation.text)
+    thought = prompts.answer(reasoning, []).partition("<plan>")[0]
+    return thought + "".join(said[:1]), tuple(zip(read, said[1:], strict=False))
 
 
 def _flaw(

@@ -16,6 +16,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from iterdeploy.config import ConfigError
 from iterdeploy.models.loading import embedded_models, has_bfloat16
 from iterdeploy.models.threads import faster, timed
 from iterdeploy.planning.domains import DOMAINS
+from iterdeploy.planning.interactive import FAILED
 from iterdeploy.pretraining.config import (
     ArchitectureConfig,
     DemonstrationConfig,
@@ -60,7 +62,7 @@ def pretrain(config: PretrainConfig, work_dir: Path) -> Path:
     target = work_dir / "model"
     if target.exists():
         return target
-    tokenizer = build_tokenizer(vocabulary(config.demonstrations.sizes))
+    tokenizer = build_tokenizer(words_of(config.demonstrations))
     data = _demonstrations(config, work_dir / "demonstrations.npz")
     model = _train(config, data, tokenizer, work_dir)
     unfinished = work_dir / "unfinished-model"
@@ -91,17 +93,27 @@ def vocabulary(domains: Iterable[str]) -> list[str]:
     return [*words, *(f"({word}" for word in keywords)]
 
 
-def _encode_chunk(job: tuple[DemonstrationConfig, int, range]) -> list[tuple[list[int], int]]:
-    """(token ids with the end mark, index of the first answer token) of each demonstration of the range."""
+def words_of(config: DemonstrationConfig) -> list[str]:
+    """The vocabulary of the demonstrations; of an agent's, the words that begin what it reads as well."""
+    return vocabulary(config.sizes) + ([FAILED] if config.interactive else [])
+
+
+def _encode_chunk(job: tuple[DemonstrationConfig, int, range]) -> list[tuple[list[int], list[bool]]]:
+    """(Token ids with the end marks, whether each is the model's own) of each demonstration of the range."""
     config, seed, indices = job
-    tokenizer = build_tokenizer(vocabulary(config.sizes))
+    tokenizer = build_tokenizer(words_of(config))
     out = []
     for index, domain in zip(indices, _domains(config, indices), strict=True):
         mixture = Mixture(config.sizes[domain], config.flawed, config.wasteful)
-        demonstration = demonstrate(DOMAINS[domain], mixture, seed, index)
-        prompt = tokenizer(demonstration.prompt)["input_ids"]
-        answer = tokenizer(demonstration.answer)["input_ids"]
-        out.append(([*prompt, *answer, tokenizer.eos_token_id], len(prompt)))
+        demonstration = demonstrate(DOMAINS[domain], mixture, seed, index, interactive=config.interactive)
+        ids: list[int] = []
+        own: list[bool] = []
+        for read, said in ((demonstration.prompt, demonstration.answer), *demonstration.later):
+            prompt = tokenizer(read)["input_ids"]
+            answer = [*tokenizer(said)["input_ids"], tokenizer.eos_token_id]
+            ids += [*prompt, *answer]
+            own += [False] * len(prompt) + [True] * len(answer)
+        out.append((ids, own))
     return out
 
 
@@ -112,10 +124,10 @@ def _domains(config: DemonstrationConfig, indices: Iterable[int]) -> list[str]:
 
 
 def _demonstrations(config: PretrainConfig, cache: Path) -> dict[str, "np.ndarray[Any, Any]"]:
-    """ids: all token ids end to end, uint16; starts: (N + 1,) offsets into ids; prompts: (N,) prompt lengths."""
+    """ids: all token ids end to end, uint16; own: whether each is the model's; starts: (N + 1,) offsets into them."""
     import numpy as np
 
-    key = config.demonstrations.model_dump_json() + f" seed {config.seed}"
+    key = config.demonstrations.model_dump_json() + f" seed {config.seed}, own tokens"
     if cache.exists():
         stored = dict(np.load(cache))
         if str(stored["key"]) == key:
@@ -125,17 +137,17 @@ def _demonstrations(config: PretrainConfig, cache: Path) -> dict[str, "np.ndarra
     jobs = [(config.demonstrations, config.seed, range(i, min(i + 2000, count))) for i in range(0, count, 2000)]
     ids: list[Any] = []
     lengths: list[int] = []
-    prompts: list[int] = []
+    own: list[Any] = []
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         for chunk in pool.imap(_encode_chunk, jobs):
-            for row, prompt in chunk:
+            for row, said in chunk:
                 ids.append(np.asarray(row, dtype=np.uint16))
                 lengths.append(len(row))
-                prompts.append(prompt)
+                own.append(np.asarray(said))
     stored = {
         "ids": np.concatenate(ids),
         "starts": np.concatenate([[0], np.cumsum(lengths)]),
-        "prompts": np.asarray(prompts),
+        "own": np.concatenate(own),
         "key": np.asarray(key),
     }
     unfinished = cache.with_name("writing-" + cache.name)
@@ -337,8 +349,9 @@ def _optimisers(how: OptimiserConfig, model: "LlamaForCausalLM") -> "list[torch.
 
 def _example(data: dict[str, "np.ndarray[Any, Any]"], index: int) -> Example:
     start, end = data["starts"][index], data["starts"][index + 1]
-    ids = tuple(data["ids"][start:end].tolist())
-    return Example(str(index), ids, ((int(data["prompts"][index]), len(ids)),))
+    ids, own = data["ids"][start:end].tolist(), data["own"][start:end].tolist()
+    turns = [at for at, (before, now) in enumerate(pairwise([False, *own, False])) if before != now]
+    return Example(str(index), tuple(ids), tuple(zip(turns[::2], turns[1::2], strict=True)))
 
 
 def _positions(shape: "torch.Size", how: OptimiserConfig, random: "torch.Generator") -> "torch.Tensor":

@@ -25,7 +25,7 @@ from iterdeploy.samplers.errors import ADVICE, NoAnswer, Refused, ServerError
 from iterdeploy.samplers.protocol import BatchAnswers, Failed, PromptBatch, TokenPair
 from iterdeploy.samplers.replies import Models, parsed
 from iterdeploy.samplers.wire import PROBE, Wire
-from iterdeploy.types import Completion, Policy, content_hash
+from iterdeploy.types import Completion, Policy, Prompt, content_hash
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
@@ -75,7 +75,7 @@ class OpenAiSampler:
     ) -> None:
         self._stack.__exit__(kind, error, traceback)
 
-    def sample(self, prompts: Sequence[str], seed: int) -> list[Completion]:
+    def sample(self, prompts: Sequence[Prompt], seed: int) -> list[Completion]:
         (answered,) = self.answers([PromptBatch(prompts, seed)])
         return answered.whole()
 
@@ -129,7 +129,7 @@ class OpenAiSampler:
                 for task in workers:
                     task.cancel()
 
-    async def _answer(self, prompt: str, seed: str) -> Completion | Failed:
+    async def _answer(self, prompt: Prompt, seed: str) -> Completion | Failed:
         """Failed only if the server answers a short request at that time: then it is not the server that failed."""
         ids = self._wire.ids(prompt)
         try:

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from iterdeploy.samplers.errors import ServerError
-from iterdeploy.types import Completion
+from iterdeploy.types import Completion, Prompt
 
 TokenPair = tuple[Sequence[int], Sequence[int]]
 """(ids of the prompt, ids of the completion)."""
@@ -16,7 +16,7 @@ TokenPair = tuple[Sequence[int], Sequence[int]]
 class PromptBatch:
     """Prompts that are answered, and stored, together."""
 
-    prompts: Sequence[str]
+    prompts: Sequence[Prompt]
     seed: int
 
 
@@ -60,7 +60,7 @@ class Sampler(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 
-    def sample(self, prompts: Sequence[str], seed: int) -> list[Completion]:
+    def sample(self, prompts: Sequence[Prompt], seed: int) -> list[Completion]:
         """One completion for each prompt; an error if there is none for one of them.
 
         The same prompts and seed give the same completions where the device can."""

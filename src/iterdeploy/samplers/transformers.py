@@ -20,7 +20,7 @@ from iterdeploy.models.loading import Loaded, load
 from iterdeploy.samplers import protocol
 from iterdeploy.samplers.protocol import BatchAnswers, PromptBatch
 from iterdeploy.samplers.room import keyword, with_room
-from iterdeploy.types import Completion, Policy
+from iterdeploy.types import Completion, Policy, Prompt
 
 if TYPE_CHECKING:
     import torch
@@ -73,7 +73,7 @@ class TransformersSampler:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def sample(self, prompts: Sequence[str], seed: int) -> list[Completion]:
+    def sample(self, prompts: Sequence[Prompt], seed: int) -> list[Completion]:
         here = self._here
         return self.sample_ids([prompt_ids(here.tokenizer, prompt, self._config.model) for prompt in prompts], seed)
 

@@ -25,7 +25,7 @@ from iterdeploy.samplers.endpoint import Endpoint
 from iterdeploy.samplers.errors import ServerError
 from iterdeploy.samplers.openai import OpenAiSampler
 from iterdeploy.samplers.protocol import BatchAnswers, PromptBatch, TokenPair
-from iterdeploy.types import Completion, Policy
+from iterdeploy.types import Completion, Policy, Prompt
 
 BASE = "base"
 """What the server calls the model that it is started with."""
@@ -99,7 +99,7 @@ class VllmSampler:
         if well:
             self._log.unlink()
 
-    def sample(self, prompts: Sequence[str], seed: int) -> list[Completion]:
+    def sample(self, prompts: Sequence[Prompt], seed: int) -> list[Completion]:
         return self._inside.sample(prompts, seed)
 
     def answers(self, asked: Sequence[PromptBatch]) -> Iterator[BatchAnswers]:

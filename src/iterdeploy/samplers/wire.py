@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from iterdeploy.config import RunConfig
-from iterdeploy.models.chat import completion, load_tokenizer, prompt_ids
+from iterdeploy.models.chat import chat_messages, completion, load_tokenizer, prompt_ids
 from iterdeploy.models.loading import end_ids, vocabulary_size
 from iterdeploy.redaction import holds_a_key, in_a_message
 from iterdeploy.samplers.errors import Unusable
 from iterdeploy.samplers.replies import Answer, Choice, checked_ids, checked_logprobs, parsed
-from iterdeploy.types import Completion, content_hash
+from iterdeploy.types import Completion, Prompt, content_hash
 
 PROBE = "Count from one to twenty."
 PROBE_TOKENS = 32
@@ -69,10 +69,10 @@ class Wire:
     def route(self) -> str:
         return "/chat/completions" if self.chat else "/completions"
 
-    def ids(self, prompt: str) -> list[int]:
+    def ids(self, prompt: Prompt) -> list[int]:
         return prompt_ids(self.tokenizer, prompt, self.config.model)
 
-    def body(self, prompt: str, seed: str) -> dict[str, Any]:
+    def body(self, prompt: Prompt, seed: str) -> dict[str, Any]:
         """One request. Servers with the bare chat protocol refuse what it does not have."""
         sampling = self.config.sampling
         body: dict[str, Any] = {
@@ -83,7 +83,7 @@ class Wire:
             "seed": int(seed[:8], 16) >> 1,
         }
         if self.chat:
-            return {**body, "messages": [{"role": "user", "content": prompt}]}
+            return {**body, "messages": chat_messages(prompt)}
         return {
             **body,
             "prompt": self.ids(prompt),

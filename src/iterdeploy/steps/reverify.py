@@ -18,6 +18,7 @@ from iterdeploy.record.run_dir import RunDir
 from iterdeploy.steps.components import configured_curation
 from iterdeploy.steps.curate import admitted
 from iterdeploy.tasks import TaskSet, task_set
+from iterdeploy.tasks.judging import verdicts
 from iterdeploy.types import Split, Status, Trace, Verdict
 
 BATCH = 256
@@ -126,9 +127,9 @@ def _judged(traces: Sequence[Trace], tasks: TaskSet, run_dir: RunDir) -> Iterato
     with tasks.judges() as judges:
         while batch := list(islice(asked, BATCH)):
             judged = [trace for trace in batch if trace.verdict.status is not Status.UNJUDGED]
-            found = judges.verdicts([(known[trace.task_id], tuple(trace.completions)) for trace in judged])
-            verdicts = dict(zip([trace.id for trace in judged], found, strict=True))
-            yield from [replace(trace, verdict=verdicts.get(trace.id, trace.verdict)) for trace in batch]
+            found = verdicts(judges, [(known[trace.task_id], tuple(trace.completions)) for trace in judged])
+            by_id = dict(zip([trace.id for trace in judged], found, strict=True))
+            yield from [replace(trace, verdict=by_id.get(trace.id, trace.verdict)) for trace in batch]
 
 
 def _said(verdict: Verdict) -> Said:

@@ -12,7 +12,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from iterdeploy import registry
 from iterdeploy.config import RunConfig
@@ -43,12 +43,24 @@ class TaskSet(Protocol):
         ...
 
 
+@runtime_checkable
+class Graded(Protocol):
+    """A task set that has as many tasks as one likes of any size."""
+
+    def deployed_at(self, generation: int, sizes: Mapping[str, Sequence[int]]) -> Sequence[Task]:
+        """New tasks for this generation. `sizes`: domain -> the sizes that they take in turn."""
+        ...
+
+
 TASKSETS = {
     "planning": "iterdeploy.planning.taskset:PlanningTasks.of",
     "pddl": "iterdeploy.planning.own_tasks:OwnTasks.of",
     "continuous": "iterdeploy.continuous.taskset:ContinuousTasks.of",
 }
 """The package's own: name -> function from a `RunConfig` to the task set."""
+
+CLASSES = {"reasoning_gym": "iterdeploy.tasks.reasoning_gym:ReasoningGym"}
+"""The package's own that are classes as anybody's: their keys are in [tasks.options]."""
 
 OWN = "iterdeploy.tasks.python:PythonTasks"
 """What makes a `TaskSet` of anybody's class."""

@@ -1,7 +1,8 @@
 """Judges answers: in this process where the task set is the package's own, else in processes of their own.
 
-Other people's verifiers may hang or crash. Each answer has `validation.timeout` seconds; a verifier that takes longer
-is killed, one that dies is replaced, and either is an ERROR of that one answer.
+Other people's verifiers and environments may hang or crash. Each answer, and each step of an environment, has
+`validation.timeout` seconds; what takes longer is killed, what dies is replaced, and either is an ERROR of that one
+answer.
 """
 
 import os
@@ -13,35 +14,48 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from queue import SimpleQueue
+from threading import Lock
 from types import TracebackType
 from typing import Protocol, Self
+from zlib import crc32
 
 from iterdeploy.config import ConfigError, RunConfig
-from iterdeploy.types import Completion, Task, Verdict
+from iterdeploy.tasks.environment import Reply
+from iterdeploy.types import Completion, Observation, Task, Verdict
 
 Answer = tuple[Task, Sequence[Completion]]
+"""A task and the calls of the model so far; in an environment that only begins there are none."""
 
 START = 120.0
 """Seconds that a verifier's module may take to load."""
 
 
 class Judges(Protocol):
+    turns: int
+    """Calls of the model that an answer may have: 1, or more in an environment."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 
-    def verdicts(self, answers: Sequence[Answer]) -> list[Verdict]:
-        """One verdict for each answer, in their order."""
+    def replies(self, answers: Sequence[Answer]) -> list[Reply]:
+        """One for each answer, in their order: its verdict, or what the model reads before its next turn."""
         ...
+
+
+def verdicts(judges: Judges, answers: Sequence[Answer]) -> list[Verdict]:
+    """Of answers that are over: an episode that still goes on is one that was truncated."""
+    return [reply if isinstance(reply, Verdict) else Verdict.truncated() for reply in judges.replies(answers)]
 
 
 class LocalJudges:
     """Judges in this process, one answer after the other: for verifiers that are fast and can be trusted."""
 
-    def __init__(self, judge: Callable[[Task, Sequence[Completion]], Verdict]) -> None:
+    def __init__(self, judge: Callable[[Task, Sequence[Completion]], Reply], turns: int = 1) -> None:
         self._judge = judge
+        self.turns = turns
 
     def __enter__(self) -> Self:
         return self
@@ -51,7 +65,7 @@ class LocalJudges:
     ) -> None:
         pass
 
-    def verdicts(self, answers: Sequence[Answer]) -> list[Verdict]:
+    def replies(self, answers: Sequence[Answer]) -> list[Reply]:
         return [self._judge(task, completions) for task, completions in answers]
 
 
@@ -62,16 +76,19 @@ class VerifierProcess:
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
+        self.lock = Lock()
+        """For those who share the process."""
 
-    def judge(self, task: Task, completions: Sequence[Completion]) -> Verdict:
+    def judge(self, task: Task, completions: Sequence[Completion]) -> Reply:
         """Never raises for what the verifier does. ConfigError where its task set cannot be made."""
         pipe, seconds = self._started(), self._config.validation.timeout
         try:
             pipe.send((task, tuple(completions)))
-            if pipe.poll(seconds):
-                verdict = pipe.recv()
-                assert isinstance(verdict, Verdict)
-                return verdict
+            while pipe.poll(seconds):
+                reply = pipe.recv()
+                if reply is not None:  # an environment that begins another step sends None
+                    assert isinstance(reply, Verdict | Observation)
+                    return reply
             reason = f"the verifier did not answer within validation.timeout = {seconds:g} seconds and was ended"
         except (EOFError, OSError):
             status = self._process.wait() if self._process else None
@@ -112,7 +129,8 @@ class VerifierProcess:
 class ProcessJudges:
     """Several verifier processes, started when they are first needed, ended on exit."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, turns: int = 1) -> None:
+        self.turns = turns
         count = config.validation.processes or os.cpu_count() or 1
         self._all = [VerifierProcess(config) for _ in range(count)]
         self._threads = ThreadPoolExecutor(count)
@@ -130,10 +148,16 @@ class ProcessJudges:
         for process in self._all:
             process.close()
 
-    def verdicts(self, answers: Sequence[Answer]) -> list[Verdict]:
-        return list(self._threads.map(self._judge, answers))
+    def replies(self, answers: Sequence[Answer]) -> list[Reply]:
+        return list(self._threads.map(self._judge if self.turns == 1 else self._at_home, answers))
 
-    def _judge(self, answer: Answer) -> Verdict:
+    def _at_home(self, answer: Answer) -> Reply:
+        """By the process that remembers the episodes of this task."""
+        home = self._all[crc32(answer[0].id.encode()) % len(self._all)]
+        with home.lock:
+            return home.judge(*answer)
+
+    def _judge(self, answer: Answer) -> Reply:
         process = self._idle.get()
         try:
             return process.judge(*answer)

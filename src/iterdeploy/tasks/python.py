@@ -1,36 +1,47 @@
 """Other people's task sets: any class with `held_out`, `deployed` and `judge`, found through the registry.
 
+A class with `environment` instead of `judge` has tasks that take several turns (`environment`).
+
 Its own keys stand in [tasks.options]. Where the class, or its module, has a pydantic model named Options, it checks
 them before anything expensive starts, and the class gets the model; otherwise it gets a plain dictionary.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
 from iterdeploy import registry
 from iterdeploy.config import ConfigError, RunConfig, TasksConfig
-from iterdeploy.tasks import TASKSETS
+from iterdeploy.tasks import CLASSES, TASKSETS
+from iterdeploy.tasks.environment import Episodes, Reply
 from iterdeploy.tasks.judging import Judges, ProcessJudges
 from iterdeploy.types import Completion, Split, Task, Verdict, content_hash
 
-MEMBERS = ("held_out", "deployed", "judge")
+MEMBERS = ("held_out", "deployed")
 
 
 class PythonTasks:
     """The task set that `tasks.kind` names, with everything that it hands over checked."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, alive: Callable[[], None] = lambda: None) -> None:
+        """`alive` is called before every step of an environment."""
         self._config = config
         self._kind = config.tasks.kind
-        made = registry.find(self._kind, TASKSETS, "iterdeploy.tasksets", "tasks.kind")
+        made = registry.find(self._kind, TASKSETS | CLASSES, "iterdeploy.tasksets", "tasks.kind")
         _check_keys(config.tasks)
         options = registry.options(made, config.tasks.options, "tasks.options")
         try:
             self._tasks = made(options, config.seed)
+        except ConfigError:
+            raise
         except Exception as error:
             raise ConfigError(f"tasks.kind: {self._kind} fails when it is made: {registry.described(error)}") from error
-        if missing := [name for name in MEMBERS if not hasattr(self._tasks, name)]:
-            raise ConfigError(f"tasks.kind: {self._kind} has no {missing[0]!r}; a task set has {', '.join(MEMBERS)}")
+        self._episodes: Episodes | None = None
+        if hasattr(self._tasks, "environment"):
+            threshold = float(getattr(self._tasks, "threshold", 1.0))
+            self._episodes = Episodes(self._tasks.environment, config.sampling.max_turns, threshold, alive)
+        members = (*MEMBERS, "judge" if self._episodes is None else "environment")
+        if missing := [name for name in members if not hasattr(self._tasks, name)]:
+            raise ConfigError(f"tasks.kind: {self._kind} has no {missing[0]!r}; a task set has {', '.join(members)}")
 
     @property
     def name(self) -> str:
@@ -50,10 +61,14 @@ class PythonTasks:
         return [task for task in tasks if _content(task) not in apart]
 
     def judges(self) -> Judges:
-        return ProcessJudges(self._config)
+        return ProcessJudges(self._config, 1 if self._episodes is None else self._config.sampling.max_turns)
 
-    def judge(self, task: Task, completions: Sequence[Completion]) -> Verdict:
-        """In this process, which is one that `judges` started."""
+    def judge(self, task: Task, completions: Sequence[Completion]) -> Reply:
+        """In this process, which is one that `judges` started. Raises what other people's code raises."""
+        if self._episodes is not None:
+            return self._episodes.reply(task, completions)
+        if completions[-1].finish_reason == "length":
+            return Verdict.truncated()
         verdict: Verdict = self._tasks.judge(task, completions)
         return verdict
 

@@ -18,7 +18,7 @@ from iterdeploy.steps.components import Components, assemble
 from iterdeploy.training.examples import make_examples
 from iterdeploy.training.phase import Phase, TrainingExamples
 from iterdeploy.training.trainer import TRAINERS, read_policy, split_validation
-from iterdeploy.types import Completion, Example, Policy, Split, Status, Task, Trace, content_hash
+from iterdeploy.types import Completion, Example, Policy, Split, Status, Task, Trace, Verdict, content_hash
 
 Say = Callable[[str], None]
 """Told what is being done, a line at a time."""
@@ -186,11 +186,15 @@ class Subject:
             seed = int(content_hash("theory", config.seed, policy.id, temperature, keys)[:15], 16)
             asked.append(PromptBatch([request.task.prompt for request in batch], seed))
         with make_sampler(policy, config) as sampler, self.parts.tasks.judges() as judges:
+            if judges.turns > 1:
+                raise TheoryError(
+                    f"tasks.kind: {config.tasks.kind}: the theory samples answers of one turn, not episodes"
+                )
             for answered in sampler.answers(asked):
                 requests, said = wanted[answered.index], answered.whole()
-                verdicts = judges.verdicts([(r.task, [call]) for r, call in zip(requests, said, strict=True)])
-                for request, call, verdict in zip(requests, said, verdicts, strict=True):
-                    valid = verdict.status is Status.VALID
+                replies = judges.replies([(r.task, [call]) for r, call in zip(requests, said, strict=True)])
+                for request, call, reply in zip(requests, said, replies, strict=True):
+                    valid = isinstance(reply, Verdict) and reply.status is Status.VALID
                     yield self._answer(request.task.id, policy.generation, request.sample_index, call, valid, "")
 
 

@@ -90,6 +90,7 @@ function training(trace) {
 }
 
 function texts(trace, task) {
+  if (trace.turns.length) return transcript(trace, task);
   const [reasoning, rest] = parted(trace.text);
   return make(
     "div",
@@ -101,6 +102,21 @@ function texts(trace, task) {
       reasoning && textBlock("Reasoning", reasoning, 0),
       textBlock(reasoning ? "Answer after the reasoning" : "Answer", rest, trace.left_out),
     ),
+  );
+}
+
+/** An episode turn by turn: what the model wrote, and what the environment said to it. */
+function transcript(trace, task) {
+  const [start, ...turns] = trace.turns;
+  const blocks = turns.flatMap(({ said, observed }, index) => [
+    textBlock(`Turn ${index + 1}: the model`, said, 0),
+    observed && textBlock(`Turn ${index + 1}: the environment`, observed, 0),
+  ]);
+  return make(
+    "div",
+    { class: "texts" },
+    make("div", {}, textBlock("Prompt", task.prompt, task.left_out), start.observed && textBlock("What it read first", start.observed, 0)),
+    make("div", {}, blocks),
   );
 }
 

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
+from itertools import zip_longest
 from typing import Any
 
 from iterdeploy.planning.plans import Plan, plan_of
 from iterdeploy.record.store import TraceSummary
 from iterdeploy.report.facts.playback import Scene, moves_of
+from iterdeploy.tasks.environment import observations_of
 from iterdeploy.types import Task, Trace
 
 
@@ -26,6 +28,7 @@ def opened(trace: Trace, task: Task, scene: Scene | str, longest_text: int) -> d
         "reason": verdict.reason,
         "text": text[:longest_text],
         "left_out": max(0, len(text) - longest_text),
+        "turns": _turns(trace, longest_text),
         "plan": plan,
         "said": _as_said(plan, task),
         "failed": whole(verdict.facts.get("failed_step")),
@@ -49,6 +52,20 @@ def asked(task: Task, scene: Scene | str, longest_text: int) -> dict[str, Any]:
         "no_scene": "" if isinstance(scene, Scene) else scene,
         "course": json.loads(task.payload["drawing"]) if "course" in task.payload else None,
     }
+
+
+def _turns(trace: Trace, longest_text: int) -> list[dict[str, str]]:
+    """Of an episode: what the model wrote in each turn, and what it read then. The first one is what it read before
+    its first. Nothing where there was no environment."""
+    observed, said = observations_of(trace.verdict), [""]
+    if not observed:
+        return []
+    said += [call.text for call in trace.completions]
+    longest = longest_text // len(said)
+    return [
+        {"said": text[:longest], "observed": observation[:longest]}
+        for text, observation in zip_longest(said, observed, fillvalue="")
+    ]
 
 
 def whole(number: float | None) -> int | None:
