@@ -47,6 +47,13 @@ class Load:
                 except (httpx.HTTPError, RuntimeError):  # RuntimeError: the client is closed
                     return
 
+    def under_way(self) -> None:
+        """Waits until the model is loaded and the first answers are judged, however slow the machine."""
+        deadline = time.monotonic() + 300
+        while len(self.feedback) < CLIENTS:
+            assert time.monotonic() < deadline, "nobody is answered"
+            time.sleep(0.05)
+
     def end(self) -> None:
         for thread in self._threads:
             thread.join()
@@ -65,6 +72,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_there_twice(tmp_path: Path)
     trainer = advancing(live)
     for _ in range(KILLS):
         load = Load(live)
+        load.under_way()
         time.sleep(moments.uniform(0.2, 4.0))
         if moments.random() < 0.5:
             trainer.kill()
