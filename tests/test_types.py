@@ -39,4 +39,4 @@ def test_a_trace_knows_its_key_and_whether_it_is_valid() -> None:
 
 def test_splits_and_statuses_are_the_words_that_the_store_and_the_command_line_use() -> None:
     assert {split.value for split in Split} == {"deployed", "held_out"}
-    assert {status.value for status in Status} == {"valid", "invalid", "unparseable", "truncated", "error"}
+    assert {status.value for status in Status} == {"valid", "invalid", "unparseable", "truncated", "error", "unjudged"}

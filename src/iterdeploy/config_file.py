@@ -69,7 +69,7 @@ def load(model: type[Checked], source: Path | Checked, overrides: Overrides = ()
     if isinstance(source, Path):
         layers = _files(source)
     else:
-        layers = [Layer("the configuration", source.model_dump(mode="json"))]
+        layers = [Layer("the configuration", source.model_dump(mode="json", exclude_none=True))]
     if isinstance(overrides, Mapping):
         above = [_set(key, value, f"{key} = {value!r}") for key, value in overrides.items()]
     else:

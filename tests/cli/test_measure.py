@@ -146,6 +146,8 @@ def test_killed_anywhere_it_ends_with_the_same_measurements(mine: Path, tmp_path
 TASKS = """
 from iterdeploy import Task, Verdict
 
+pytestmark = pytest.mark.slow
+
 class Letters:
     def __init__(self, options, seed):
         self.held_out = [self.task("held_out", i) for i in range(3)]

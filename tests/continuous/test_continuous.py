@@ -129,6 +129,7 @@ def test_a_walled_in_goal_has_no_way():
     assert "reference_cost" not in make_task(course, 4, Split.DEPLOYED, CONFIG).payload
 
 
+@pytest.mark.slow
 def test_verdicts_agree_with_a_search_along_the_line():
     """Random segments: points on them in steps of a thousandth, tested by the sides of the polygon's edges."""
     random = Random(0)

@@ -22,6 +22,7 @@ from iterdeploy.record.run_dir import RunDir, RunDirError
 from iterdeploy.record.traffic import Traffic
 from iterdeploy.steps.components import Components, assemble
 from iterdeploy.types import Policy
+from iterdeploy.wording import say
 
 if TYPE_CHECKING:
     import uvicorn
@@ -78,7 +79,7 @@ def serve(path: Path, config: RunConfig, host: str, port: int, command: list[str
         from iterdeploy.gateway.app import Gateway
 
         app = Gateway(deployed, answering, writer, names).app()
-        print(f"http://{_with_port(host, port)}/  (Ctrl-C ends)", flush=True)
+        say(f"http://{_with_port(host, port)}/  (Ctrl-C ends)", flush=True)
         settings = uvicorn.Config(
             app, lifespan="off", log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30
         )

@@ -31,7 +31,7 @@ def extend(path: Path, generations: int) -> RunConfig:
                 f"--generations: {generations}: {path} has {before.generations} already; give a larger number"
             )
         config = load_config(before, {"generations": generations})
-        values = tomli_w.dumps(config.model_dump(mode="json"))
+        values = tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
         text = seal_text(f"# {STARTED_AS}: {origin(saved)}\n{values}")
         write_mark(path, config, text)
         write_text(saved, text)
