@@ -27,7 +27,8 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from iterdeploy.config import RunConfig, TasksConfig, ValidationConfig
-from iterdeploy.metrics.coverage import as_json, coverage_of_splits
+from iterdeploy.metrics.coverage import coverage_of_splits
+from iterdeploy.metrics.form import written
 from iterdeploy.pddl import Domain, Problem
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.judge import Judge
@@ -183,7 +184,7 @@ def make_run(path: Path, count: int) -> None:
             sql.executemany(f"INSERT INTO calls VALUES ({', '.join('?' * len(patterns[0].calls))})", calls)
     sql.close()
     run_dir = RunDir.read(path)
-    metrics = as_json(coverage_of_splits(pattern.trace for pattern in patterns))
+    metrics = written(coverage_of_splits(pattern.trace for pattern in patterns))
     for generation in range(GENERATIONS):
         stage = run_dir.generation(generation)
         stage.json("metrics.json", lambda number=generation: {**metrics, "generation": number})

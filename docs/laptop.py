@@ -13,10 +13,9 @@ import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from iterdeploy.metrics import seeds
-from iterdeploy.metrics.records import Point
+from iterdeploy.metrics.records import Metrics, Point
 from iterdeploy.metrics.results import TaskResult
 from iterdeploy.record.counts import Answers
 from iterdeploy.record.run_dir import RunDir
@@ -147,8 +146,8 @@ def plans(part: Part) -> Row:
         found = [(one.mean_plan, one.answers) for one in part.answers(run, generation, "held_out")]
         if len(found) == 1:
             return found[0][0]
-        value: float | None = run.metrics[generation]["held_out"]["mean_plan"]
-        return value
+        held_out = run.metrics[generation].held_out
+        return held_out and held_out.mean_plan
 
     columns = (longest("held_out"), mean, longest("deployed"))
     return [" → ".join(_ends(part.mean(column), lambda point: f"{point.value:.3g}")) for column in columns]
@@ -195,9 +194,9 @@ def _share(tasks: list[TaskResult], wanted: Callable[[TaskResult], bool]) -> flo
     return sum(map(wanted, tasks)) / len(tasks) if tasks else None
 
 
-def _verdict(one: Mapping[str, Any], name: str) -> float:
-    verdicts: Mapping[str, int] = one["held_out"]["verdicts"]
-    return verdicts[name] / sum(verdicts.values())
+def _verdict(one: Metrics, name: str) -> float | None:
+    verdicts = one.held_out.verdicts if one.held_out else {}
+    return verdicts[name] / sum(verdicts.values()) if verdicts else None
 
 
 def _ends(found: Mapping[int, Point], say: Callable[[Point], str]) -> Row:

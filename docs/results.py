@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from iterdeploy.metrics.form import written
 from iterdeploy.record.run_dir import RunDir
 
 CURATED, UNCURATED = "#0072B2", "#D55E00"
@@ -24,14 +25,19 @@ def main() -> None:
     parser.add_argument("--against", nargs="*", default=[])
     parser.add_argument("--picture", type=Path, default=Path(__file__).with_name("coverage.svg"))
     arguments = parser.parse_args()
-    curated = {name: RunDir.read(arguments.runs_dir / name).metrics() for name in arguments.runs}
-    uncurated = {name: RunDir.read(arguments.runs_dir / name).metrics() for name in arguments.against}
+    curated = {name: measured(arguments.runs_dir / name) for name in arguments.runs}
+    uncurated = {name: measured(arguments.runs_dir / name) for name in arguments.against}
     for name, metrics in {**curated, **uncurated}.items():
         print(f"\n**{name}**\n")
         print_generations(metrics)
     print("\n**Held-out coverage by number of blocks, first and last generation**\n")
     print_sizes({**curated, **uncurated})
     draw(list(curated.values()), list(uncurated.values()), arguments.picture)
+
+
+def measured(path: Path) -> list[dict[str, Any]]:
+    """metrics.json of each generation of the run."""
+    return [written(metrics) for metrics in RunDir.read(path).metrics()]
 
 
 def print_generations(metrics: list[dict[str, Any]]) -> None:

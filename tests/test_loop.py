@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,7 @@ from helpers.support import (
     write_config,
 )
 from iterdeploy.config_file import load_config
-from iterdeploy.metrics.coverage import as_json, coverage_of_splits
+from iterdeploy.metrics.coverage import coverage_of_splits
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.record.files import read_json
 from iterdeploy.record.run_dir import RunDir
@@ -52,24 +53,23 @@ def test_metrics_and_pools_are_those_of_the_stored_traces(finished: Path) -> Non
     for generation in range(3):
         stored = list(run.store.traces(generation=generation))
         assert len(stored) == TINY_ANSWERS
-        measured = json.loads(json.dumps(as_json(coverage_of_splits(stored))))
+        measured = coverage_of_splits(stored)
         written = run.metrics()[generation]
-        ratios += [written[split]["cost_ratio"] for split in ("deployed", "held_out") if written[split]["coverage"]]
-        for values in (written, measured):  # which need the earlier generations and the policy: see test_diversity
-            values.pop("diversity")
-            values.pop("drift")
-        assert written == measured
-        assert measured["deployed"]["tasks"] == 12 and measured["held_out"]["tasks"] == 6
+        ratios += [found.cost_ratio for found in (written.deployed, written.held_out) if found and found.coverage]
+        # diversity and drift need the earlier generations and the policy: see test_diversity
+        assert replace(written, diversity={}, drift=None) == measured
+        assert measured.deployed and measured.held_out
+        assert measured.deployed.tasks == 12 and measured.held_out.tasks == 6
         pool = run.pool(generation)
         if generation == 2:
             assert pool is None, "nothing is curated after the last generation"
             continue
         so_far = [one for one in run.store.traces(up_to=generation) if one.split is Split.DEPLOYED]
         wanted = pool_of(config.curation.policies, so_far)
-        assert pool is not None and pool["weights"] == wanted.weights and pool["digest"] == wanted.digest
+        assert pool is not None and pool == wanted
         origins = {one.id: one for one in run.store.traces()}
-        assert all(origins[key].split is Split.DEPLOYED and origins[key].valid for key in pool["weights"])
-        assert all(origins[key].generation <= generation for key in pool["weights"])
+        assert all(origins[key].split is Split.DEPLOYED and origins[key].valid for key in pool.weights)
+        assert all(origins[key].generation <= generation for key in pool.weights)
     assert ratios and None not in ratios, "what is solved has a cost to compare with the reference"
     run.close()
 
@@ -86,7 +86,7 @@ def test_every_generation_answers_with_the_policy_that_the_pool_before_it_traine
         policy = read_policy(finished / f"generation-{generation - 1}" / "policy")
         pool = run.pool(generation - 1)
         assert pool is not None
-        assert (policy.id, policy.generation, policy.curated_digest) == (ids[generation], generation, pool["digest"])
+        assert (policy.id, policy.generation, policy.curated_digest) == (ids[generation], generation, pool.digest)
         assert policy.parent_id == ids[0], "start_from = base"
     run.close()
 

@@ -18,9 +18,10 @@ from iterdeploy.types import Completion, Observation, Policy, Split, Status, Tas
 
 if TYPE_CHECKING:
     from iterdeploy.api.compare import Comparison, compare
-    from iterdeploy.api.look import Generation, Run, State, Traces
+    from iterdeploy.api.look import Generation, Run, Traces
     from iterdeploy.api.start import extend, resume, run
     from iterdeploy.config import RunConfig, UserError
+    from iterdeploy.record.outputs import State
 
 __version__ = "0.1.0"
 
@@ -53,7 +54,7 @@ _LATER = {
     "Generation": "api.look",
     "Run": "api.look",
     "RunConfig": "config",
-    "State": "api.look",
+    "State": "record.outputs",
     "Traces": "api.look",
     "UserError": "config",
     "compare": "api.compare",

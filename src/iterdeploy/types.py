@@ -285,6 +285,22 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingPool:
+    """What trains the next generation: trace ids with weights, in a fixed order."""
+
+    weights: Mapping[str, float]
+    """Trace id -> weight in the loss."""
+    by_generation: Mapping[str, int]
+    """Generation of origin -> traces; the keys are text, as in JSON."""
+    digest: str
+    """Content hash of ids and weights."""
+
+    def __post_init__(self) -> None:
+        if self.digest != content_hash(dict(self.weights)):
+            raise ValueError("the traces and their weights do not fit the digest")
+
+
+@dataclass(frozen=True, slots=True)
 class Feedback:
     """What a person or a program says of a trace, next to the validator's verdict. Append-only; the latest one of each
     user counts."""

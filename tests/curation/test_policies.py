@@ -10,7 +10,7 @@ from helpers.support import pool_of, trace, weighed
 from iterdeploy.config import ConfigError
 from iterdeploy.curation.named import POLICIES, find_policies
 from iterdeploy.curation.policies import BASELINES, compose, rewarded
-from iterdeploy.types import Status, Trace
+from iterdeploy.types import JUDGED, Status, Trace
 
 PAPER = ("valid", "best_per_task")
 
@@ -26,7 +26,7 @@ def test_valid_keeps_the_valid_ones_only() -> None:
 
 
 def test_all_keeps_everything_but_errors_of_the_validator() -> None:
-    traces = [trace(f"t{i}", status=status) for i, status in enumerate(Status)]
+    traces = [trace(f"t{i}", status=status) for i, status in enumerate(JUDGED)]
     assert curated(("all",), *traces) == ["t0-0-0", "t1-0-0", "t2-0-0", "t3-0-0"]
 
 

@@ -112,7 +112,7 @@ def test_the_estimate_of_stored_bytes_is_near_what_a_real_run_took() -> None:
 
 def plan(**overrides: object) -> Plan:
     config = config_with({"tasks.deployed": 10, "sampling.samples": 3, **overrides})
-    return Plan(config, "m", None, [None] * 10, [], [20], 80, [])  # type: ignore[list-item]
+    return Plan(config, "m", None, [None] * 10, [], {}, [20], 80, [])  # type: ignore[list-item]
 
 
 def test_the_pool_is_counted_as_curation_allows() -> None:

@@ -52,8 +52,9 @@ def test_chats_are_stored_once_with_what_people_said_and_train(tmp_path: Path) -
     run_dir = RunDir.read(tmp_path / "mine")
     traces = [trace for trace in run_dir.store.traces() if trace.source.startswith("imported")]
     prompt_of = {trace.id: run_dir.store.task(trace.task_id).prompt for trace in traces}
-    pool = run_dir.pool(0) or {}
-    assert {prompt_of[trace_id] for trace_id in pool["weights"]} == {prompts[0], prompts[2], "unknown"}
+    pool = run_dir.pool(0)
+    assert pool is not None
+    assert {prompt_of[trace_id] for trace_id in pool.weights} == {prompts[0], prompts[2], "unknown"}
     assert all(trace.totals.logprob is None and trace.source == "imported (re-tokenised)" for trace in traces)
 
     def status(prompt: str) -> Status:

@@ -17,7 +17,8 @@ from urllib.parse import urlencode
 
 from helpers.support import pool_of
 from iterdeploy.config import RunConfig, TasksConfig, ValidationConfig
-from iterdeploy.metrics.coverage import as_json, coverage_of_splits
+from iterdeploy.metrics.coverage import coverage_of_splits
+from iterdeploy.metrics.form import written
 from iterdeploy.pddl import Domain, Problem
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.judge import Judge
@@ -95,7 +96,7 @@ def add_generation(run_dir: RunDir, generation: int, asked: Sequence[Task], trac
 def finish_generation(run_dir: RunDir, generation: int) -> None:
     """What the loop makes of the traces that are stored: metrics, pool, training."""
     stage = run_dir.generation(generation)
-    stage.json("metrics.json", lambda: as_json(coverage_of_splits(run_dir.store.traces(generation=generation))))
+    stage.json("metrics.json", lambda: written(coverage_of_splits(run_dir.store.traces(generation=generation))))
     if generation < run_dir.config.generations:
         deployed = list(run_dir.store.traces(up_to=generation, split=Split.DEPLOYED))
         stage.json("curated.json", lambda: asdict(pool_of(["valid", "best_per_task"], deployed)))

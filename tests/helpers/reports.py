@@ -10,7 +10,8 @@ from typing import Any
 
 from helpers.support import pool_of
 from iterdeploy.config import RunConfig
-from iterdeploy.metrics.coverage import as_json, coverage_of_splits
+from iterdeploy.metrics.coverage import coverage_of_splits
+from iterdeploy.metrics.form import written
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report import write_report
 from iterdeploy.types import Completion, Sampling, Split, Status, Task, Trace, Verdict
@@ -88,7 +89,7 @@ def make_run(
         traces = generation_traces(generation, count, tasks, splits, answer, domains)
         run_dir.store.add(everyone, traces, {(generation, "sampling"): 12.5, (generation, "training"): 3.25})
         stage = run_dir.generation(generation)
-        stage.json("metrics.json", lambda traces=traces: as_json(coverage_of_splits(traces)))
+        stage.json("metrics.json", lambda traces=traces: written(coverage_of_splits(traces)))
         if generation < config.generations:
             deployed = list(run_dir.store.traces(up_to=generation, split=Split.DEPLOYED))
             stage.json("curated.json", lambda deployed=deployed: asdict(pool_of(["valid", "best_per_task"], deployed)))

@@ -16,12 +16,23 @@ import tomli_w
 
 from iterdeploy.config import RunConfig
 from iterdeploy.curation.named import find_policies
-from iterdeploy.curation.policies import TrainingPool, compose, make_pool, weigh
+from iterdeploy.curation.policies import compose, make_pool, weigh
 from iterdeploy.models.loading import embedded_models
 from iterdeploy.planning.judge import shorter_plan
 from iterdeploy.record.store import TraceStore
 from iterdeploy.steps.run import Run
-from iterdeploy.types import Completion, Example, Sampling, Split, Status, Task, Trace, Verdict, WeightedTrace
+from iterdeploy.types import (
+    Completion,
+    Example,
+    Sampling,
+    Split,
+    Status,
+    Task,
+    Trace,
+    TrainingPool,
+    Verdict,
+    WeightedTrace,
+)
 
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
@@ -103,11 +114,12 @@ def watched(*args: object, **options: Any) -> tuple["subprocess.CompletedProcess
 
 
 def assert_refused(done: "subprocess.CompletedProcess[str]", *words: str) -> None:
-    """Exit status 2 and one paragraph on standard error that holds all the words."""
+    """Exit status 2 and one paragraph on standard error that holds all the words, at most after what was begun."""
     assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1 and re.match("iterdeploy[a-z -]*: ", lines[0]), done.stderr
+    *begun, refusal = done.stderr.strip().splitlines()
+    assert len(begun) <= 1 and all(" generations of " in line for line in begun), done.stderr
+    assert re.match("iterdeploy[a-z -]*: ", refusal), done.stderr
     for word in words:
         assert word in done.stderr, (word, done.stderr)
 

@@ -3,13 +3,16 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from helpers.support import trace
-from iterdeploy.metrics.coverage import as_json, count_verdicts, coverage_of_splits, mean_interval
-from iterdeploy.metrics.records import Coverage
-from iterdeploy.types import Split, Status, Trace, Verdict
+from iterdeploy.metrics.coverage import count_verdicts, coverage_of_splits, mean_interval
+from iterdeploy.metrics.form import as_record, written
+from iterdeploy.metrics.records import Coverage, Metrics
+from iterdeploy.record.outputs import parsed
+from iterdeploy.types import JUDGED, Split, Status, Trace, Verdict
 
 BAD = Status.INVALID
 
@@ -134,13 +137,15 @@ def test_deployed_and_held_out_are_measured_apart() -> None:
     assert coverage_of_splits([trace("a", generation=4)]).generation == 4
 
 
-def test_every_verdict_of_a_validator_is_counted_even_if_it_never_occurs() -> None:
-    assert count_verdicts([]) == {status.value: 0 for status in Status if status is not Status.UNJUDGED}
+def test_every_status_is_counted_even_if_it_never_occurs() -> None:
+    assert count_verdicts([]) == {status.value: 0 for status in JUDGED}
 
 
-def test_as_json_is_plain_data_that_survives_json() -> None:
-    values = as_json(coverage_of_splits([trace("a", size=3, length=4), trace("b", size=12, status=BAD)]))
+def test_what_is_written_is_plain_data_from_which_the_same_record_is_read() -> None:
+    metrics = coverage_of_splits([trace("a", size=3, length=4), trace("b", size=12, status=BAD)])
+    values = written(metrics)
     assert json.loads(json.dumps(values)) == values
+    assert parsed(Metrics, as_record(values), Path("metrics.json")) == metrics
     assert values["held_out"] is None
     assert values["deployed"]["by_size"] == {"3": {"coverage": 1.0, "tasks": 1}, "12": {"coverage": 0.0, "tasks": 1}}
     assert values["deployed"]["plan_lengths"] == {"4": 1}

@@ -308,44 +308,48 @@ def test_every_generation_of_a_run_has_all_numbers_and_they_are_those_of_its_tra
     run = RunDir.read(finished)
     for generation, metrics in enumerate(run.metrics()):
         for split in Split:
-            found = metrics["diversity"][split.value]
+            found = metrics.diversity[split.value]
+            assert found is not None and found.entropy is not None
             answers = list(run.store.traces(generation=generation, split=split))
             surprise = [-math.fsum(one.completions[0].logprobs or ()) for one in answers]
             tokens = [len(one.completions[0].token_ids) for one in answers]
-            assert found["entropy"]["per_answer"]["value"] == pytest.approx(fmean(surprise))
-            assert found["entropy"]["per_token"]["value"] == pytest.approx(sum(surprise) / sum(tokens))
-            assert found["entropy"]["per_token"]["error"] > 0 and found["cross_entropy"] is None
+            assert found.entropy.per_answer.value == pytest.approx(fmean(surprise))
+            assert found.entropy.per_token.value == pytest.approx(sum(surprise) / sum(tokens))
+            assert (found.entropy.per_token.error or 0) > 0 and found.cross_entropy is None
             so_far = [one for one in run.store.traces(up_to=generation, split=split) if one.valid]
             plans = {(one.task_id, plan_of(one.verdict)) for one in so_far}
-            assert found["distinct_plans_so_far"] == pytest.approx(len(plans) / len({task for task, _ in plans}))
-            assert found["samples_per_task"] == (2 if split is Split.DEPLOYED else 1)
+            assert found.distinct_plans_so_far == pytest.approx(len(plans) / len({task for task, _ in plans}))
+            assert found.samples_per_task == (2 if split is Split.DEPLOYED else 1)
             solved = {one.task_id for one in so_far if one.generation == generation}
             before = {one.task_id for one in so_far if one.generation < generation}
             if generation:
-                assert found["solved_before"] == len(before) > 0
-                assert found["lost"] == len(before - solved) / len(before)
+                assert found.solved_before == len(before) > 0
+                assert found.lost == len(before - solved) / len(before)
         pool = run.pool(generation - 1) if generation else None
-        copies = metrics["diversity"]["deployed"]["identical_to_pool"]
-        assert metrics["diversity"]["held_out"]["identical_to_pool"] is None, "they never train"
+        deployed_to, held_out = metrics.diversity["deployed"], metrics.diversity["held_out"]
+        assert deployed_to is not None and held_out is not None
+        copies = deployed_to.identical_to_pool
+        assert held_out.identical_to_pool is None, "they never train"
         if pool is None:
             assert copies is None
             continue
-        known = {(one.task_id, one.completions[0].token_ids) for one in run.store.each(pool["weights"])}
+        known = {(one.task_id, one.completions[0].token_ids) for one in run.store.each(pool.weights)}
         deployed = run.store.traces(generation=generation, split=Split.DEPLOYED)
         assert copies == fmean((one.task_id, one.completions[0].token_ids) in known for one in deployed)
-        assert 0 < copies <= metrics["diversity"]["deployed"]["valid_plans_from_pool"] <= 1
+        assert 0 < copies <= (deployed_to.valid_plans_from_pool or 0) <= 1
     run.close()
 
 
 def test_the_distance_from_generation_0_is_measured_and_the_policy_is_the_one_that_sampled(finished: Path) -> None:
     run = RunDir.read(finished)
-    drifts = [one["drift"] for one in run.metrics()]
+    drifts = [one.drift for one in run.metrics() if one.drift is not None]
     run.close()
-    assert [one["answers"] for one in drifts] == [6] * 3, "all of the held-out ones"
-    assert all(one["logprob_gap"] < 1e-4 for one in drifts)
-    assert drifts[0]["kl"]["per_answer"] == {"value": 0, "error": 0}
+    assert [one.answers for one in drifts] == [6] * 3, "all of the held-out ones"
+    assert all(one.logprob_gap < 1e-4 for one in drifts)
+    assert drifts[0].kl is not None and drifts[0].kl.per_answer == Estimate(0, 0)
     for one in drifts[1:]:
-        assert one["kl"]["per_token"]["value"] > 0.001 and one["kl"]["per_answer"]["error"] > 0
+        assert one.kl is not None and one.kl.per_token.value > 0.001
+        assert (one.kl.per_answer.error or 0) > 0
 
 
 def test_a_policy_that_is_not_the_one_that_sampled_stops_the_run_until_it_is_put_back(

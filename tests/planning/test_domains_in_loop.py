@@ -41,8 +41,8 @@ def test_two_generations(name: str, tmp_path: Path) -> None:
     assert {trace.domain for trace in traces} == {name}
     assert len({trace.policy_id for trace in traces}) == 3
     assert all(trace.verdict.status is not Status.ERROR for trace in traces)
-    assert [metrics["deployed"]["tasks"] for metrics in run_dir.metrics()] == [2, 2, 2]
-    assert [len((run_dir.pool(generation) or {})["weights"]) for generation in (0, 1)] == [2, 4]
+    assert [metrics.deployed and metrics.deployed.tasks for metrics in run_dir.metrics()] == [2, 2, 2]
+    assert [len(pool.weights) for generation in (0, 1) if (pool := run_dir.pool(generation))] == [2, 4]
     for task in run_dir.store.tasks():
         reference_is_valid(parts, task)
     run_dir.close()

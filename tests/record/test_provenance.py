@@ -11,7 +11,7 @@ import pytest
 import iterdeploy
 
 SOURCE = Path(iterdeploy.__file__).parent
-ASK = "from iterdeploy.record.provenance import Facts, provenance; print(provenance([], Facts())['revision'])"
+ASK = "from iterdeploy.record.provenance import Facts, provenance; print(provenance([], Facts()).revision)"
 
 
 def git(folder: Path, *command: str) -> str:

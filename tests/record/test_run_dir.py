@@ -1,7 +1,6 @@
 """The run's folder: outputs that are finished once they exist, the lock, the state."""
 
 import fcntl
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pytest
 
 from helpers.support import config_with
 from iterdeploy.record.files import read_json, write_text
+from iterdeploy.record.outputs import State
 from iterdeploy.record.run_dir import RunDir, RunDirError, Stage
 
 
@@ -107,17 +107,17 @@ def test_an_empty_folder_and_one_killed_before_its_configuration_was_written_are
 def test_states(tmp_path: Path) -> None:
     run = RunDir.open(tmp_path / "a", config_with({"generations": 0}), [])
     reader = RunDir.read(tmp_path / "a")
-    assert reader.state() == {"state": "running", "pid": os.getpid()}
+    assert reader.state() == State("running", process=os.getpid())
     run.close()
-    assert reader.state() == {"state": "interrupted"}
+    assert reader.state() == State("interrupted")
     run = RunDir.open(tmp_path / "a", config_with({"generations": 0}), [])
     run.generation(0).json("metrics.json", lambda: {"generation": 0})
-    assert run.state() == {"state": "complete"}
-    run.stop("some_reason", "because", {"counts": {"d": {"invalid": 3}}})
+    assert run.state() == State("complete")
+    run.stop("some_reason", "because", {"d": {"invalid": 3}})
     run.close()
-    assert reader.state() == {"state": "some_reason", "reason": "because", "counts": {"d": {"invalid": 3}}}
+    assert reader.state() == State("some_reason", "because", counts={"d": {"invalid": 3}})
     RunDir.open(tmp_path / "a", config_with({"generations": 0}), []).close()
-    assert reader.state() == {"state": "complete"}, "a new call forgets why the last one stopped"
+    assert reader.state() == State("complete"), "a new call forgets why the last one stopped"
     reader.close()
 
 
@@ -126,7 +126,7 @@ def test_two_that_ask_for_the_state_at_once_do_not_take_each_other_for_the_run(t
     reader = RunDir.read(tmp_path / "a")
     asking = os.open(tmp_path / "a" / "lock", os.O_RDONLY)
     fcntl.flock(asking, fcntl.LOCK_SH)  # what another reader holds while it looks
-    assert reader.state() == {"state": "interrupted"}
+    assert reader.state() == State("interrupted")
     os.close(asking)
     RunDir.open(tmp_path / "a", config_with(), []).close()  # and what was asked for is given back
     reader.close()
@@ -136,5 +136,5 @@ def test_metrics_stop_at_the_first_generation_that_is_not_measured(tmp_path: Pat
     run = RunDir.open(tmp_path / "a", config_with(), [])
     for generation in (0, 1, 3):
         run.generation(generation).json("metrics.json", lambda generation=generation: {"generation": generation})  # type: ignore[misc]
-    assert json.dumps([one["generation"] for one in run.metrics()]) == "[0, 1]"
+    assert [one.generation for one in run.metrics()] == [0, 1]
     run.close()

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from helpers.reports import HOSTILE, Reader, generation_traces, make_run, report_of
-from iterdeploy.metrics.coverage import as_json, coverage_of_splits
+from iterdeploy.metrics.coverage import coverage_of_splits
+from iterdeploy.metrics.records import Metrics
 from iterdeploy.metrics.results import solved
+from iterdeploy.record.outputs import State
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report import write_figures, write_report
 from iterdeploy.report.drawing.figure import Figure
@@ -29,10 +31,8 @@ from iterdeploy.report.sections import figures
 from iterdeploy.types import Split
 
 
-def measured(*solved: int, tasks: int = 200, splits: Sequence[Split] = tuple(Split)) -> list[dict[str, Any]]:
-    return [
-        as_json(coverage_of_splits(generation_traces(g, count, tasks, splits, ""))) for g, count in enumerate(solved)
-    ]
+def measured(*solved: int, tasks: int = 200, splits: Sequence[Split] = tuple(Split)) -> list[Metrics]:
+    return [coverage_of_splits(generation_traces(g, count, tasks, splits, "")) for g, count in enumerate(solved)]
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +95,8 @@ def test_every_drawing_is_described_and_has_its_numbers(html: str) -> None:
     names = [value for tag, name, value in reader.attributes if tag == "figure" and name == "id"]
     assert names == [
         f"figure-{name}"
-        for name in ("coverage", "frontier", "by-size", "plan-lengths", "longest-plan", "reasoning-tokens", "verdicts",
-                     "lineage", "pools", "training-loss", "cost")
+        for name in ("coverage", "frontier", "by-size", "plan-lengths", "longest-plan", "verdicts", "lineage", "pools",
+                     "reasoning-tokens", "training-loss", "cost")
     ]  # fmt: skip
     assert reader.elements.count("svg") == 2 * len(names)
     labels = [value for tag, name, value in reader.attributes if tag == "svg" and name == "aria-label"]
@@ -155,16 +155,16 @@ def test_the_tables_hold_the_numbers(html: str) -> None:
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ({"state": "complete"}, "The run is complete."),
-        ({"state": "running", "pid": 7}, "not finished: it is still going on, 1 of 6 generations is measured"),
+        (State("complete"), "The run is complete."),
+        (State("running", process=7), "not finished: it is still going on, 1 of 6 generations is measured"),
         (
-            {"state": "interrupted"},
+            State("interrupted"),
             "not finished: it was interrupted, 1 of 6 generations is measured; `iterdeploy resume 'my run'`",
         ),
-        ({"state": "no_traces_to_train_on", "reason": "Empty pool."}, "stopped by itself (no_traces_to_train_on)"),
+        (State("no_traces_to_train_on", "Empty pool."), "stopped by itself (no_traces_to_train_on)"),
     ],
 )
-def test_the_state_in_words(state: Mapping[str, Any], words: str) -> None:
+def test_the_state_in_words(state: State, words: str) -> None:
     assert words in state_sentence(state, 1, 5, "my run")
 
 
@@ -175,10 +175,10 @@ def test_a_run_of_which_nothing_is_measured(tmp_path: Path) -> None:
 
 def test_the_run_writes_its_own_report_before_it_lets_go_of_its_folder(tmp_path: Path) -> None:
     run_dir = make_run(tmp_path / "run", [8, 20])
-    assert RunDir.read(tmp_path / "run").state()["state"] == "running"  # to any other process
-    assert read(run_dir).state == {"state": "complete"}
+    assert RunDir.read(tmp_path / "run").state().name == "running"  # to any other process
+    assert read(run_dir).state == State("complete")
     run_dir.stop("too_many_truncated", "Raise `sampling.max_new_tokens`.", {})
-    assert read(run_dir).state["state"] == "too_many_truncated"
+    assert read(run_dir).state.name == "too_many_truncated"
     run_dir.close()
 
 
@@ -248,9 +248,11 @@ def test_the_interval_of_some_tasks_is_that_of_all_when_they_are_all(reported: P
     counts, metrics = read(run_dir).counts, run_dir.metrics()
     run_dir.close()
     for one, split in product(metrics, ("held_out", "deployed")):
-        found = solved(counts.tasks[one["generation"], split])
-        assert found is not None
-        assert [found.value, found.low, found.high] == pytest.approx([one[split]["coverage"], *one[split]["interval"]])
+        found = solved(counts.tasks[one.generation, split])
+        coverage = one.coverage(split)
+        assert found is not None and coverage is not None
+        expected = [coverage.coverage, coverage.interval.low, coverage.interval.high]
+        assert [found.value, found.low, found.high] == pytest.approx(expected)
 
 
 def test_reasons_are_counted_by_kind(html: str) -> None:
@@ -267,7 +269,7 @@ def test_the_lineage_is_that_of_the_pools(reported: Path) -> None:
     pools = [run_dir.pool(generation) for generation in (0, 1)]
     run_dir.close()
     edges = [(f"generation {o}", f"generation {g}", str(n)) for g, pool in enumerate(pools, 1) if pool
-             for o, n in pool["by_generation"].items()]  # fmt: skip
+             for o, n in pool.by_generation.items()]  # fmt: skip
     assert [tuple(row[:3]) for row in rows] == edges and len(edges) == 3
     assert {row[3] for row in rows} == {"generation 0"}  # as configured, each from the base model
 
@@ -293,11 +295,14 @@ def test_diversity_is_shown_where_it_was_measured(tmp_path: Path) -> None:
     make_run(tmp_path / "run", [8, 20, 30]).close()
     for generation in range(3):
         path = tmp_path / "run" / f"generation-{generation}" / "metrics.json"
-        nats = {"per_token": {"value": 0.5 - 0.125 * generation, "error": 0.01}, "per_answer": None}
+        nats = {
+            "per_token": {"value": 0.5 - 0.125 * generation, "error": 0.01},
+            "per_answer": {"value": 4.0, "error": None},
+        }
         told = {"samples_per_task": 2, "distinct_plans": 1.5, "entropy": nats, "lost": 0.25 if generation else None}
         told["identical_to_pool"] = 0.125 if generation else None
         metrics = json.loads(path.read_text()) | {"diversity": {"deployed": told, "held_out": None}}
-        metrics |= {"drift": {"kl": nats, "logprob_gap": 2e-6}}
+        metrics |= {"drift": {"answers": 6, "dtype": "float32", "kl": nats, "log_ratio": None, "logprob_gap": 2e-6}}
         metrics.pop("seal")
         path.write_text(json.dumps(metrics))
     found = {one.name: one for one in drawn(tmp_path / "run")}

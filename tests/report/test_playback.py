@@ -162,7 +162,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def chosen(folder: Path, generations: int = GENERATIONS) -> sample_module.Sample:
     run_dir = RunDir.read(folder)
     pools = {g: pool for g in range(generations + 1) if (pool := run_dir.pool(g - 1)) is not None}
-    sample = sample_module.choose(run_dir.store, run_dir.metrics()[:generations], pools)
+    sample = sample_module.choose(run_dir.store, min(generations, len(run_dir.metrics())), pools)
     run_dir.close()
     return sample
 

@@ -96,7 +96,7 @@ def test_killed_ten_times_at_random_moments_and_resumed_a_run_ends_the_same(fini
         calls = read_json(path / "provenance.json")["calls"]
         assert len(calls) >= 1
         opened = RunDir.read(path)
-        assert opened.state() == {"state": "complete"}
+        assert opened.state().name == "complete"
         opened.close()
 
 

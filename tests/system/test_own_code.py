@@ -180,6 +180,10 @@ def test_the_examples_run_as_their_readme_says(name: str, feature: str, tmp_path
     found = iterdeploy("audit", example, "--features", f"{example}.py:{feature}", cwd=where)
     assert found.returncode == 0, found.stderr
     assert feature in found.stdout
+    if example == "extraction":
+        (call,) = json.loads((where / "runs" / example / "provenance.json").read_text())["calls"]
+        assert call["asks_for"] == {"answer_tokens": -1, "spaces": -1}
+        assert not re.search(r"WARNING.*(spaces|answer_tokens)", found.stdout), "its policy says that it asks for fewer"
     assert_refused(
         iterdeploy("run", f"{example}.toml", "--set", "tasks.options.unknown=1", cwd=where), "tasks.options.unknown"
     )

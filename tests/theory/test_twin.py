@@ -33,14 +33,16 @@ def test_the_phases_are_those_of_the_pool_of_all_valid_traces_and_of_all_traces(
     pool = run_dir.pool(1)
     assert pool is not None
     expected = {
-        "run": len(pool["weights"]),
-        "rerun": len(pool["weights"]),
+        "run": len(pool.weights),
+        "rerun": len(pool.weights),
         "reinforce": sum(one.valid for one in stored),
         "on_policy": sum(one.valid for one in stored if one.generation == 1),
         "everything": len(stored),
     }
     assert {name: one.traces for name, one in twin.phases.items()} == expected
-    assert {one.steps for one in twin.phases.values()} == {(run_dir.training(2) or {})["steps"]}
+    trained = run_dir.training(2)
+    assert trained is not None
+    assert {one.steps for one in twin.phases.values()} == {trained.steps}
 
 
 def test_a_change_is_like_itself_and_a_rerun_is_another_change_of_like_length(twin: Twin) -> None:

@@ -48,7 +48,7 @@ def everything(folder: Path) -> list[dict[str, Any]]:
     """What the list should find: every trace in the order of writing, from the records themselves."""
     run_dir = RunDir.read(folder)
     rows = {one.id: one.row for one in run_dir.store.written()}
-    pools = {generation: set((run_dir.pool(generation - 1) or {"weights": ()})["weights"]) for generation in (1, 2)}
+    pools = {generation: set(pool.weights) for generation in (1, 2) if (pool := run_dir.pool(generation - 1))}
     traces = sorted(run_dir.store.traces(), key=lambda one: rows[one.id])
     run_dir.close()
     return [

@@ -8,8 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import TypeAdapter
-
 from iterdeploy.api.find import find_run
 from iterdeploy.api.frames import frame
 from iterdeploy.config import RunConfig
@@ -18,23 +16,12 @@ from iterdeploy.metrics.paired import Paired
 from iterdeploy.metrics.records import Diversity, Drift, Point
 from iterdeploy.metrics.results import TaskResult, solved
 from iterdeploy.metrics.standing import standings
+from iterdeploy.record.outputs import State
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.types import Split, Status, Task, Trace
 
 if TYPE_CHECKING:
     import pandas
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """How a run stands."""
-
-    name: str
-    """running, complete, interrupted, or why the run stopped by itself, such as no_traces_to_train_on."""
-    reason: str = ""
-    """Why a run stopped by itself, and what to change."""
-    process: int | None = None
-    """The id of the process that works on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +74,7 @@ class Run:
 
     @property
     def state(self) -> State:
-        found = self._folder.state()
-        return State(found["state"], found.get("reason", ""), found.get("pid"))
+        return self._folder.state()
 
     @property
     def measured(self) -> int:
@@ -104,7 +90,7 @@ class Run:
         seconds = self._folder.store.seconds()
         found = []
         for metrics in self._folder.metrics():
-            number = metrics["generation"]
+            number = metrics.generation
             own = [row for row in results if row.generation == number and row.temperature is None]
             standing = measured.get(number)
             pool = self._folder.pool(number - 1) if number else None
@@ -115,10 +101,10 @@ class Run:
                     deployed=solved(row for row in own if row.split == Split.DEPLOYED),
                     frontiers=standing.frontiers if standing else {},
                     change=standing.paired if standing else None,
-                    verdicts=metrics["verdicts"],
-                    diversity=_DIVERSITY.validate_python(metrics.get("diversity") or {}),
-                    drift=_DRIFT.validate_python(metrics.get("drift")),
-                    pool=pool["weights"] if pool else {},
+                    verdicts=metrics.verdicts,
+                    diversity=metrics.diversity,
+                    drift=metrics.drift,
+                    pool=pool.weights if pool else {},
                     seconds=seconds.get(number, {}),
                 )
             )
@@ -210,10 +196,6 @@ class Traces:
         for trace in self:
             row = trace_row(trace, self._run.tasks[trace.task_id].prompt, trained.get(trace.id, []))
             yield {name: row[name] for name in columns}
-
-
-_DIVERSITY: TypeAdapter[dict[str, Diversity | None]] = TypeAdapter(dict[str, Diversity | None])
-_DRIFT: TypeAdapter[Drift | None] = TypeAdapter(Drift | None)
 
 
 def _row(generation: Generation) -> dict[str, Any]:

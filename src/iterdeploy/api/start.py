@@ -97,7 +97,7 @@ def go_on(config: RunConfig, path: Path, display: Display, accept_code_change: b
         try:
             run_loop(Work(run_dir, components, display))
         except Stopped as stop:
-            run_dir.stop(stop.state, str(stop), {"counts": stop.counts})
+            run_dir.stop(stop.state, str(stop), stop.counts)
             run_dir.store.add_seconds(components.clock.take())
     finally:
         run_dir.close()

@@ -18,7 +18,7 @@ from iterdeploy.audit.records import Audit, Reward
 from iterdeploy.audit.rewards import reward
 from iterdeploy.config import UserError
 from iterdeploy.curation.features import FEATURES, Feature
-from iterdeploy.types import Trace
+from iterdeploy.types import NOTHING, Trace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,34 +40,45 @@ def audit(
     pools: Sequence[Collection[str]],
     policies: Sequence[str],
     own: Mapping[str, Feature] | None = None,
+    recorded: Mapping[str, float] = NOTHING,
 ) -> Audit:
     """The whole audit.
 
     `traces`: every answer, kept or not. `pools`: the ids kept after generation 0, 1, ... `policies`: as the
-    configuration names them. `own`: features besides those that come with the package.
+    configuration names them. `own`: features besides those that come with the package. `recorded`: feature -> how
+    much more or less of it the run's own record says that its policies ask for.
     """
-    seen = observe_run(traces, policies, own or {})
-    return audit_observed(seen, keep_matrix(seen, pools), policies)
+    seen = observe_run(traces, policies, own or {}, recorded)
+    return audit_observed(seen, keep_matrix(seen, pools), policies, recorded=recorded)
 
 
-def observe_run(traces: Iterable[Trace], policies: Sequence[str], own: Mapping[str, Feature]) -> Observations:
+def observe_run(
+    traces: Iterable[Trace],
+    policies: Sequence[str],
+    own: Mapping[str, Feature],
+    recorded: Mapping[str, float] = NOTHING,
+) -> Observations:
     """The traces with all features: first those that the policies ask for, then the user's own.
 
     Of features that say the same, the earlier one gets the coefficient.
     """
     features = {**FEATURES, **own}
-    first = dict.fromkeys(name for name in (*asked_for(policies), *own) if name in features)
+    first = dict.fromkeys(name for name in (*asked_for(policies, recorded), *own) if name in features)
     return observe(traces, {name: features[name] for name in {**first, **features}})
 
 
 def audit_observed(
-    seen: Observations, kept: "NDArray[np.bool_]", policies: Sequence[str], planned: int | None = None
+    seen: Observations,
+    kept: "NDArray[np.bool_]",
+    policies: Sequence[str],
+    planned: int | None = None,
+    recorded: Mapping[str, float] = NOTHING,
 ) -> Audit:
     """The same from what was measured of the traces, and from which pools kept them, (G, R).
 
     `planned`: how many pools the run will make, of which each is looked at; None: as many as there are.
     """
-    asked = asked_for(policies)
+    asked = asked_for(policies, recorded)
     allowed = rivals_allowed(seen, kept)
     rewards = rewarded(seen, kept, allowed)
     grown = changes(seen)

@@ -12,21 +12,22 @@ from dataclasses import replace
 
 from iterdeploy.audit.records import CONFIDENCE, Change, Coefficient, Contrast, Finding, Reward, Rewarded
 from iterdeploy.audit.words import alone, effect_on_share, more_of, points, ratio, statement
-from iterdeploy.curation.named import find_policy
+from iterdeploy.curation.named import find_policy, wanted
 from iterdeploy.metrics.correction import holm
 
 CHANCE = 1 - CONFIDENCE
 
 
-def asked_for(policies: Sequence[str]) -> dict[str, int]:
+def asked_for(policies: Sequence[str], recorded: Mapping[str, float]) -> dict[str, int]:
     """Feature -> 1 if the curation policies ask for more of it, -1 for less.
 
-    >>> asked_for(["valid", "prefer(detour, 2)"])
-    {'detour': 1}
+    `recorded`: what the run wrote down of it when it began, as auditing runs nobody else's policies.
+
+    >>> asked_for(["valid", "prefer(detour, 2)", "mine.py:brief"], {"words": -1})
+    {'detour': 1, 'words': -1}
     """
-    known = [find_policy(policy) for policy in policies if ":" not in policy]  # auditing runs nobody else's code
-    wanted = {feature: much for policy in known for feature, much in policy.asks_for.items() if much}
-    return {feature: 1 if much > 0 else -1 for feature, much in wanted.items()}
+    asked = {**wanted(find_policy(policy) for policy in policies if ":" not in policy), **recorded}
+    return {feature: 1 if much > 0 else -1 for feature, much in asked.items()}
 
 
 def corrected(rewards: Sequence[Reward]) -> list[Reward]:

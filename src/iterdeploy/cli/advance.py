@@ -26,7 +26,8 @@ def advance(arguments: argparse.Namespace) -> int:
     config = trusted_config(path, arguments.trust)
     check(config)
     components = assemble(config)
-    run_dir = RunDir.open(path, config, command_without_keys(sys.argv))
+    command, accept = command_without_keys(sys.argv), arguments.accept_code_change
+    run_dir = RunDir.open(path, config, command, components.facts(), accept_code_change=accept)
     try:
         found = turn(Run(run_dir, components, Display()), getpass.getuser())
     except Stopped as stop:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Seen = tuple[Observations, "NDArray[np.bool_]", Sequence[str], int]
+    Seen = tuple[Observations, "NDArray[np.bool_]", Sequence[str], int, Mapping[str, float]]
 
 
 def audit(arguments: argparse.Namespace) -> int:
@@ -87,13 +87,14 @@ def _read(path: Path, own: Mapping[str, Feature]) -> "Seen":
         policies = run_dir.config.curation.policies
         pools: list[set[str]] = []
         while (pool := run_dir.pool(len(pools))) is not None:
-            pools.append({identifier for identifier, weight in pool["weights"].items() if weight > 0})
+            pools.append({identifier for identifier, weight in pool.weights.items() if weight > 0})
         if not pools:
             raise RunDirError(f"{path}: nothing has been curated yet; run `iterdeploy resume` first")
-        seen = observe_run(run_dir.store.traces(), policies, own)
+        recorded = run_dir.calls[-1].facts.asks_for
+        seen = observe_run(run_dir.store.traces(), policies, own, recorded)
     finally:
         run_dir.close()
-    return seen, keep_matrix(seen, pools), policies, run_dir.config.generations
+    return seen, keep_matrix(seen, pools), policies, run_dir.config.generations, recorded
 
 
 def _against(name: str, found: Audit, seen: "Seen", other_name: str, other: "Seen") -> Comparison:

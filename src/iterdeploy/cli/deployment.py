@@ -6,6 +6,7 @@ from pathlib import Path
 
 from iterdeploy.cli.arguments import (
     GENERATION,
+    add_accept,
     add_json,
     add_run,
     add_runs_dir,
@@ -38,6 +39,7 @@ def add_deployment(command: Command) -> None:
     advance = command("advance", "make a deployment's next generation, which serves if the gate lets it through")
     add_run(advance)
     add_trust(advance)
+    add_accept(advance)
     add_runs_dir(advance)
 
     promote = command("promote", "let a generation of a deployment serve, whatever the gate says", "decide")
@@ -74,6 +76,7 @@ def add_deployment(command: Command) -> None:
     forget.add_argument("user", metavar="USER")
     forget.add_argument("--rebuild", action="store_true", help="remove those generations and make the next without it")
     add_trust(forget)
+    add_accept(forget)
     add_runs_dir(forget)
 
     why = command("why", "say why a trace trained a generation, or did not")

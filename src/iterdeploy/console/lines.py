@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 from iterdeploy.metrics.frontier import by_domain
+from iterdeploy.metrics.records import Coverage
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.tables import NOTHING
 
@@ -19,21 +19,20 @@ def lines(run_dir: RunDir, first: int = 0) -> Iterator[str]:
     results = list(run_dir.store.results(len(measured)))
     seconds = run_dir.store.seconds()
     for metrics in measured[first:]:
-        number = metrics["generation"]
+        number = metrics.generation
         own = [row for row in results if (row.generation, row.split, row.temperature) == (number, "held_out", None)]
         frontiers = [NOTHING if found.size is None else str(found.size) for found in by_domain(own).values()]
         pool = run_dir.pool(number - 1) if number else None
         yield COLUMNS.format(
             number,
-            _coverage(metrics["held_out"]),
+            _coverage(metrics.held_out),
             "/".join(frontiers) or NOTHING,
-            f"{len(pool['weights']):,}" if pool else NOTHING,
+            f"{len(pool.weights):,}" if pool else NOTHING,
             str(timedelta(seconds=round(sum(seconds.get(number, {}).values())))),
         )
 
 
-def _coverage(held_out: dict[str, Any] | None) -> str:
+def _coverage(held_out: Coverage | None) -> str:
     if held_out is None:
         return NOTHING
-    low, high = held_out["interval"]
-    return f"{held_out['coverage']:.1%} [{low:.1%}, {high:.1%}]"
+    return f"{held_out.coverage:.1%} [{held_out.interval.low:.1%}, {held_out.interval.high:.1%}]"

@@ -4,9 +4,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from iterdeploy.metrics.form import written
 from iterdeploy.metrics.frontier import Frontier
 from iterdeploy.metrics.paired import Paired
 from iterdeploy.metrics.standing import Standing, standings
+from iterdeploy.record.outputs import State
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.tables import Table
 
@@ -19,7 +21,7 @@ SHOWN = ("tasks", "solved", "coverage", "interval", "mean_plan", "longest_plan",
 
 def status(run_dir: RunDir, against: int = 0) -> dict[str, Any]:
     """The run's state and its generations, as `iterdeploy status --json` prints them."""
-    return {"run": run_dir.path.name, **run_dir.state(), "generations": generations(run_dir, against)}
+    return {"run": run_dir.path.name, **_state(run_dir.state()), "generations": generations(run_dir, against)}
 
 
 def generations(run_dir: RunDir, against: int = 0) -> list[dict[str, Any]]:
@@ -36,24 +38,25 @@ def generations(run_dir: RunDir, against: int = 0) -> list[dict[str, Any]]:
         by_generation[standing.generation].append(_standing(standing, against))
     out = []
     for metrics in run_dir.metrics():
-        generation = metrics["generation"]
+        generation = metrics.generation
         temperatures = by_generation[generation]
         here: dict[str, Any] = next((one for one in temperatures if one["temperature"] == own), {})
+        plain = written(metrics)
         pool = run_dir.pool(generation - 1) if generation else None
         spent = seconds.get(generation, {})
         out.append(
             {
                 "generation": generation,
-                "held_out": _shown(metrics["held_out"]),
-                "deployed": _shown(metrics["deployed"]),
+                "held_out": _shown(plain["held_out"]),
+                "deployed": _shown(plain["deployed"]),
                 "frontier": here.get("frontier"),
                 "frontiers": here.get("frontiers", {}),
                 "paired": here.get("paired"),
                 "temperatures": temperatures,
-                "pool": len(pool["weights"]) if pool else 0,
-                "verdicts": metrics["verdicts"],
-                "diversity": metrics.get("diversity"),
-                "drift": metrics.get("drift"),
+                "pool": len(pool.weights) if pool else 0,
+                "verdicts": plain["verdicts"],
+                "diversity": plain["diversity"] or None,
+                "drift": plain["drift"],
                 "seconds": {activity: round(spent.get(activity, 0.0), 3) for activity in ACTIVITIES},
             }
         )
@@ -97,6 +100,12 @@ def _paired(one: Paired, against: int) -> dict[str, Any]:
         "interval": [one.interval.low, one.interval.high],
         "p": one.p,
     }
+
+
+def _state(state: State) -> dict[str, Any]:
+    """As stopped.json has it, or with the process that works on the run."""
+    known = {"pid": state.process, "reason": state.reason, "counts": dict(state.counts)}
+    return {"state": state.name, **{name: value for name, value in known.items() if value}}
 
 
 def _shown(coverage: dict[str, Any] | None) -> dict[str, Any] | None:

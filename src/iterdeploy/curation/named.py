@@ -6,7 +6,7 @@ arguments.
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -52,7 +52,9 @@ def _noisy(name: str, rate: str) -> CurationPolicy:
 def _prefer(name: str, feature: str, strength: str) -> CurationPolicy:
     amount = _number(strength, -100, 100)
     return CurationPolicy(
-        name, partial(policies.prefer, feature, find_feature(feature, KEY), amount), {feature: amount}
+        name,
+        partial(policies.prefer, feature, find_feature(feature, KEY), amount),
+        {feature.rpartition(":")[2]: amount},
     )
 
 
@@ -116,6 +118,11 @@ def find_policies(names: Sequence[str]) -> list[CurationPolicy]:
     if not names:
         raise ConfigError(f'{KEY}: name at least one policy, for example ["all"]')
     return [find_policy(name) for name in names]
+
+
+def wanted(found: Iterable[CurationPolicy]) -> dict[str, float]:
+    """Feature -> how much more or less of it the policies ask for."""
+    return {feature: much for policy in found for feature, much in policy.asks_for.items() if much}
 
 
 def find_feature(name: str, key: str) -> Feature:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from iterdeploy.curation.features import Feature
-from iterdeploy.types import NOTHING, Feedback, Status, Trace, Verdict, WeightedTrace, content_hash
+from iterdeploy.types import NOTHING, Feedback, Status, Trace, TrainingPool, Verdict, WeightedTrace, content_hash
 
 Keep = Callable[[Sequence[WeightedTrace]], Sequence[WeightedTrace]]
 
@@ -171,22 +171,6 @@ BASELINES: dict[str, Callable[[Sequence[float], Sequence[tuple[str, int]]], list
     "leave_one_out": _leave_one_out,
 }
 """Name -> function from rewards and groups (task, generation) to each trace's expected reward."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingPool:
-    """What trains the next generation: trace ids with weights, in a fixed order."""
-
-    weights: Mapping[str, float]
-    """Trace id -> weight in the loss."""
-    by_generation: Mapping[str, int]
-    """Generation of origin -> traces; the keys are text, as in JSON."""
-    digest: str
-    """Content hash of ids and weights."""
-
-    def __post_init__(self) -> None:
-        if self.digest != content_hash(dict(self.weights)):
-            raise ValueError("the traces and their weights do not fit the digest")
 
 
 def make_pool(keep: Keep, traces: Sequence[WeightedTrace]) -> TrainingPool:

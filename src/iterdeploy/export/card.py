@@ -1,10 +1,10 @@
 """The README.md of an exported model: where it comes from, what it was trained on, and what was measured of it."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import iterdeploy
 from iterdeploy.config import RunConfig
+from iterdeploy.metrics.records import Coverage
 from iterdeploy.record.files import read_json
 from iterdeploy.record.run_dir import RunDir
 
@@ -75,8 +75,8 @@ def _facts(source: Source, base: str) -> list[str]:
         f"{config.model.dtype}",
         f"- Curation: {', then '.join(config.curation.policies)}",
         f"- Training: {training.method}, {training.objective}, {length}, learning rate {training.learning_rate:g}",
-        f"- Seed {config.seed}; revision {calls[-1]['revision'] or 'not from a checkout'}; "
-        + ", ".join(f"{name} {version}" for name, version in calls[-1]["packages"].items() if version),
+        f"- Seed {config.seed}; revision {calls[-1].revision or 'not from a checkout'}; "
+        + ", ".join(f"{name} {version}" for name, version in calls[-1].packages.items() if version),
     ]
 
 
@@ -89,7 +89,7 @@ def _lineage(source: Source, generation: int) -> list[str]:
     for number in range(1, generation + 1):
         policy = read_json(source.run_dir.path / f"generation-{number - 1}" / "policy" / "policy.json")
         pool = source.run_dir.pool(number - 1)
-        size = len(pool["weights"]) if pool else "-"
+        size = len(pool.weights) if pool else "-"
         out.append(f"| {number} | {policy['id']} | {policy['parent_id']} | {size} | {policy['curated_digest']} |")
     return out
 
@@ -108,18 +108,18 @@ def _coverage(source: Source, generation: int) -> list[str]:
     ]
     for number in sorted({0, generation}):
         out += [
-            _row(number, f"{coverage['tasks']:,} {title}", coverage)
+            _row(number, f"{coverage.tasks:,} {title}", coverage)
             for split, title in SPLITS.items()
-            if (coverage := measured[number][split])
+            if (coverage := measured[number].coverage(split))
         ]
     return out
 
 
-def _row(generation: int, tasks: str, coverage: dict[str, Any]) -> str:
-    low, high = coverage["interval"]
+def _row(generation: int, tasks: str, coverage: Coverage) -> str:
+    low, high = coverage.interval.low, coverage.interval.high
     return (
-        f"| {generation} | {tasks} | {coverage['coverage']:.1%} | {low:.1%} to {high:.1%} | "
-        f"{coverage['pass_at_k']:.1%} | {coverage['unanimous_at_k']:.1%} |"
+        f"| {generation} | {tasks} | {coverage.coverage:.1%} | {low:.1%} to {high:.1%} | "
+        f"{coverage.pass_at_k:.1%} | {coverage.unanimous_at_k:.1%} |"
     )
 
 

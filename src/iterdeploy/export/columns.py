@@ -122,6 +122,7 @@ def trained_by(run_dir: RunDir) -> dict[str, list[int]]:
     """Trace id -> the generations that it trained."""
     out: dict[str, list[int]] = {}
     for generation in range(1, run_dir.config.generations + 1):
-        for trace_id in (run_dir.pool(generation - 1) or {"weights": {}})["weights"]:
+        pool = run_dir.pool(generation - 1)
+        for trace_id in pool.weights if pool else ():
             out.setdefault(trace_id, []).append(generation)
     return out

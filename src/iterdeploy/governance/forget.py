@@ -46,7 +46,7 @@ def tainted_generations(run_dir: RunDir, traces: Sequence[str]) -> tuple[int, ..
     while run_dir.policy(generation).exists():
         pool = run_dir.pool(generation - 1)
         policy = read_policy(run_dir.policy(generation))
-        if (pool and gone & pool["weights"].keys()) or policy.parent_id in policies:
+        if (pool and gone & pool.weights.keys()) or policy.parent_id in policies:
             found.append(generation)
             policies.add(policy.id)
         generation += 1

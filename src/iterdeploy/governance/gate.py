@@ -7,9 +7,9 @@ interval of the paired difference in held-out coverage lies above it. That no di
 from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
 
 from iterdeploy.metrics.paired import Paired, paired
+from iterdeploy.metrics.records import Metrics
 from iterdeploy.metrics.results import TaskResult
 from iterdeploy.steps.run import Run
 from iterdeploy.types import Policy
@@ -73,10 +73,11 @@ def _worse(found: Paired | None, margin: float) -> list[str]:
     ]
 
 
-def _drift(metrics: dict[str, Any]) -> float | None:
-    moved = metrics.get("drift") or {}
-    nats = moved.get("kl") or moved.get("log_ratio")
-    return None if nats is None else float(nats["per_token"]["value"])
+def _drift(metrics: Metrics) -> float | None:
+    if metrics.drift is None:
+        return None
+    nats = metrics.drift.kl or metrics.drift.log_ratio
+    return None if nats is None else nats.per_token.value
 
 
 def _warnings(run: Run, generation: int) -> tuple[str, ...] | None:
@@ -84,5 +85,5 @@ def _warnings(run: Run, generation: int) -> tuple[str, ...] | None:
         return None
     from iterdeploy.audit import audit
 
-    pools = [pool["weights"] for g in range(generation) if (pool := run.folder.pool(g))]
+    pools = [list(pool.weights) for g in range(generation) if (pool := run.folder.pool(g))]
     return tuple(one.sentence for one in audit(run.store.traces(), pools, run.config.curation.policies).warnings)

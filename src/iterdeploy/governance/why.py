@@ -45,7 +45,7 @@ def why(run_dir: RunDir, tasks: TaskSet, trace_id: str) -> list[Entry]:
     while (pool := run_dir.pool(generation)) is not None:
         if trace.generation <= generation:
             steps = passage(run_dir, tasks, trace, generation, rows.get(generation))
-            entries.append(Entry(generation + 1, True, pool["weights"].get(trace_id), steps))
+            entries.append(Entry(generation + 1, True, pool.weights.get(trace_id), steps))
         generation += 1
     steps = passage(run_dir, tasks, trace, max(generation, trace.generation), None)
     return [*entries, Entry(generation + 1, False, None, steps)]

@@ -7,10 +7,8 @@ solved and are reported.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from statistics import NormalDist, fmean
-from typing import Any
 
 from iterdeploy.metrics.records import Coverage, Interval, Metrics
 from iterdeploy.types import JUDGED, Split, Status, Trace
@@ -116,20 +114,3 @@ def mean_interval(rates: Sequence[float], samples: int, confidence: float = 0.95
     centre = (mean + z * z / (2 * effective)) / (1 + z * z / effective)
     half = z / (1 + z * z / effective) * math.sqrt(mean * (1 - mean) / effective + (z / (2 * effective)) ** 2)
     return Interval(max(0.0, centre - half), min(1.0, centre + half))
-
-
-def as_json(metrics: Metrics) -> dict[str, Any]:
-    """Plain data for metrics.json; sizes and lengths become text keys."""
-    out: dict[str, Any] = asdict(metrics)
-    for name in ("deployed", "held_out"):
-        if out[name] is not None:
-            out[name]["interval"] = [out[name]["interval"]["low"], out[name]["interval"]["high"]]
-            out[name]["by_size"] = _text_keys(
-                {size: {"coverage": c, "tasks": n} for size, (c, n) in out[name]["by_size"].items()}
-            )
-            out[name]["plan_lengths"] = _text_keys(out[name]["plan_lengths"])
-    return out
-
-
-def _text_keys(values: Mapping[int, Any]) -> dict[str, Any]:
-    return {str(key): value for key, value in values.items()}

@@ -52,12 +52,12 @@ class Coverage:
     verdicts: Mapping[str, int]
     strict_share: float | None
     """Share of the plans read that had exactly the required form."""
-    readings: Mapping[str, int]
+    readings: Mapping[str, int] = field(default_factory=dict)
     """How many answers were read as a plan in exactly the required form ("strict"), in another one ("lenient"), or not
     at all ("none")."""
-    strict_coverage: float
+    strict_coverage: float | None = None
     """The coverage if only plans in exactly the required form counted."""
-    cost_ratio: float | None
+    cost_ratio: float | None = None
     """Mean over the valid plans of their cost by that of the reference plan; None where there are no references."""
 
 
@@ -94,30 +94,30 @@ class Diversity:
 
     samples_per_task: int
     """k. More samples find more plans and solve more tasks: compare only what has the same k."""
-    distinct_plans: float | None
+    distinct_plans: float | None = None
     """Distinct valid plans of a task among its k samples: mean over the tasks that this generation solved."""
-    distinct_plans_so_far: float | None
+    distinct_plans_so_far: float | None = None
     """The same over the samples of all generations up to this one: mean over this generation's tasks solved by then."""
-    distinct_per_valid: float | None
+    distinct_per_valid: float | None = None
     """(sum over tasks of distinct valid plans) / (valid samples), from near 0, always the same plan, to 1."""
-    entropy: Nats | None
+    entropy: Nats | None = None
     """-mean log p(sampled): the policy's entropy, estimated from its samples. None unless sampled at temperature 1."""
-    cross_entropy: Nats | None
+    cross_entropy: Nats | None = None
     """-mean log p(sampled) at any other temperature: the cross-entropy of the distribution that was sampled from,
     which is another than p, with the policy p at temperature 1. Not an entropy. None at temperature 1."""
-    identical_to_pool: float | None
+    identical_to_pool: float | None = None
     """Share of the answers whose token ids are those of a trace of the same task in the pool that trained this
     generation. None where no trace of that pool is of this generation's tasks, as for generation 0."""
-    valid_plans_from_pool: float | None
+    valid_plans_from_pool: float | None = None
     """Share of the valid answers whose plan is that of a trace of the same task in that pool; the rest are new."""
-    ever_solved: float
+    ever_solved: float | None = None
     """Share of this generation's tasks that some sample of any generation up to this one solves."""
-    solved_before: int | None
+    solved_before: int | None = None
     """This generation's tasks that some sample of an earlier one solved. None where none of its tasks is older."""
-    lost: float | None
+    lost: float | None = None
     """Share of the tasks solved before that no sample of this generation solves. Not all of it is forgetting: a task
     that is solved by luck once is mostly not solved again."""
-    coverage_of_solved_before: float | None
+    coverage_of_solved_before: float | None = None
     """Mean over the tasks solved before of the share of this generation's samples that are valid."""
 
 
@@ -143,10 +143,14 @@ class Metrics:
     """Everything that is measured of one generation."""
 
     generation: int
-    deployed: Coverage | None
-    held_out: Coverage | None
-    verdicts: Mapping[str, int]
+    deployed: Coverage | None = None
+    held_out: Coverage | None = None
+    verdicts: Mapping[str, int] = field(default_factory=dict)
     diversity: Mapping[str, Diversity | None] = field(default_factory=dict)
     """By split."""
     drift: Drift | None = None
     """None where the sampler records no log-probabilities."""
+
+    def coverage(self, split: str) -> Coverage | None:
+        """None where no task of the split was asked."""
+        return self.held_out if split == "held_out" else self.deployed

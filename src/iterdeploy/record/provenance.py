@@ -4,8 +4,8 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,20 +28,58 @@ class Facts:
     """File -> SHA-256 of the user's Python files that the configuration has run."""
     tasks: Mapping[str, str] = field(default_factory=dict)
     """What the task set says of its tasks: label -> text."""
+    asks_for: Mapping[str, float] = field(default_factory=dict)
+    """Feature -> how much more (positive) or less (negative) of it the curation policies want, by intention."""
+    threads: int | None = None
+    """With which PyTorch computes on the CPU, where they were found out."""
 
 
-def provenance(command: list[str], facts: Facts) -> dict[str, Any]:
-    """One entry of provenance.json."""
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": command,
-        "python": sys.version.split()[0],
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        "revision": _revision(),
-        "packages": {"iterdeploy": iterdeploy.__version__} | {name: _version(name) for name in PACKAGES},
-        **{name: value for name, value in asdict(facts).items() if value is not None},
-    }
+NOTHING_KNOWN = Facts()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One entry of provenance.json: the start of a run, or a time that it was resumed."""
+
+    started: str
+    """When, in ISO 8601 and UTC."""
+    command: Sequence[str]
+    python: str
+    platform: str
+    cpus: int | None
+    revision: str | None
+    """Of the program, where it lies in a checkout of its own."""
+    packages: Mapping[str, str | None]
+    """Name -> version."""
+    facts: Facts = NOTHING_KNOWN
+
+
+def provenance(command: Sequence[str], facts: Facts) -> Call:
+    """Of the process that asks."""
+    return Call(
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        python=sys.version.split()[0],
+        platform=platform.platform(),
+        cpus=os.cpu_count(),
+        revision=_revision(),
+        packages={"iterdeploy": iterdeploy.__version__} | {name: _version(name) for name in PACKAGES},
+        facts=facts,
+    )
+
+
+def written(call: Call) -> dict[str, Any]:
+    """The entry as plain data, without what is not known."""
+    values = asdict(call)
+    facts = {name: value for name, value in values.pop("facts").items() if value is not None}
+    return {**values, **facts}
+
+
+def read(values: Mapping[str, Any]) -> Call:
+    """The entry that is written so, by this version or an earlier one."""
+    known: dict[str, Any] = {field.name: values.get(field.name) for field in fields(Call) if field.name != "facts"}
+    facts = {field.name: values[field.name] for field in fields(Facts) if values.get(field.name) is not None}
+    return Call(**known, facts=Facts(**facts))
 
 
 def _version(package: str) -> str | None:

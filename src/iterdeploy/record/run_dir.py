@@ -20,6 +20,7 @@ A file or folder of a generation exists only when it is finished, so resuming is
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +30,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from iterdeploy.config import RunConfig
 from iterdeploy.config_file import load_config
+from iterdeploy.metrics.form import as_record
+from iterdeploy.metrics.records import Metrics
 from iterdeploy.record import lock
 from iterdeploy.record.files import (
     UNFINISHED,
@@ -42,14 +45,15 @@ from iterdeploy.record.files import (
     sync_all,
     write_text,
 )
-from iterdeploy.record.provenance import Facts, provenance
+from iterdeploy.record.outputs import State, TrainingReport, parsed
+from iterdeploy.record.provenance import NOTHING_KNOWN, Call, Facts, provenance, read, written
 from iterdeploy.record.seals import Sealed, check_text, origin, seal_text
 from iterdeploy.record.store import TraceStore
 from iterdeploy.record.traffic import Traffic
 from iterdeploy.record.trust import write_mark
+from iterdeploy.types import TrainingPool
 
 CALLS, STOPPED = "provenance.json", "stopped.json"
-NO_FACTS = Facts()
 T = TypeVar("T")
 
 
@@ -119,7 +123,7 @@ class RunDir:
         path: Path,
         config: RunConfig,
         command: list[str],
-        facts: Facts = NO_FACTS,
+        facts: Facts = NOTHING_KNOWN,
         *,
         accept_code_change: bool = False,
     ) -> "RunDir":
@@ -135,7 +139,7 @@ class RunDir:
             sweep(path)
             _check_configuration(path, config)
             files = Sealed(path, origin(path / "config.toml"))
-            calls = (files.find(CALLS) or {"calls": []})["calls"]
+            calls = _calls(files)
             _check_tokenizer(path, config, calls, facts.tokenizer)
             if not accept_code_change:
                 _check_code(path, calls, facts.code)
@@ -143,7 +147,8 @@ class RunDir:
                 raise damaged(path / "traces.sqlite", "it is missing or empty")
             run_dir = cls(path, TraceStore(path / "traces.sqlite"), files, locked)
             run_dir.check_store()
-            files.write(CALLS, {"calls": [*calls, provenance(command, facts)]})
+            calls.append(provenance(command, facts))
+            files.write(CALLS, {"calls": [written(call) for call in calls]})
             (path / STOPPED).unlink(missing_ok=True)
             return run_dir
         except BaseException:
@@ -189,9 +194,9 @@ class RunDir:
         return load_config(self.path / "config.toml")
 
     @property
-    def calls(self) -> list[dict[str, Any]]:
-        """One entry for the start of the run and for each time that it was resumed."""
-        return list((self.files.find(CALLS) or {"calls": []})["calls"])
+    def calls(self) -> list[Call]:
+        """One for the start of the run and for each time that it was resumed."""
+        return _calls(self.files)
 
     @property
     def described(self) -> Mapping[str, str]:
@@ -199,19 +204,20 @@ class RunDir:
         the configuration says. So no reader needs to run the task set's code."""
         tasks = self.config.tasks
         for call in self.calls:
-            if recorded := call.get("tasks"):
-                return dict(recorded)
+            if call.facts.tasks:
+                return call.facts.tasks
         files = f"{tasks.problem_files} of {tasks.domain_file}"
         return {"Tasks": files if tasks.kind == "pddl" else f"{', '.join(tasks.domains)}, {tasks.sizes_in_words}"}
 
-    def note(self, name: str, value: object) -> None:
-        """Records a fact of the present call in provenance.json."""
+    def note(self, name: str, value: Any) -> None:
+        """Records a fact of the present call, by its name in `Facts`, in provenance.json."""
         *before, present = self.calls
-        self.files.write(CALLS, {"calls": [*before, {**present, name: value}]})
+        now = replace(present, facts=replace(present.facts, **{name: value}))
+        self.files.write(CALLS, {"calls": [written(call) for call in (*before, now)]})
 
     def noted(self, name: str) -> Any:
         """What the first call of the run that knew such a fact recorded of it; None where none did."""
-        return next((call[name] for call in self.calls if name in call), None)
+        return next((found for call in self.calls if (found := getattr(call.facts, name)) is not None), None)
 
     def close(self) -> None:
         self.store.close()
@@ -235,22 +241,24 @@ class RunDir:
         trained = generation == self.config.generations or self.policy(generation + 1).exists()
         return trained and self.files.exists(f"generation-{generation}/metrics.json")
 
-    def metrics(self) -> list[dict[str, Any]]:
+    def metrics(self) -> list[Metrics]:
         """The metrics of every generation that has been measured, in order."""
-        found: list[dict[str, Any]] = []
-        while (metrics := self.files.find(f"generation-{len(found)}/metrics.json")) is not None:
-            found.append(metrics)
+        found: list[Metrics] = []
+        while (values := self.files.find(name := f"generation-{len(found)}/metrics.json")) is not None:
+            found.append(parsed(Metrics, as_record(values), self.path / name))
         return found
 
-    def pool(self, generation: int) -> dict[str, Any] | None:
+    def pool(self, generation: int) -> TrainingPool | None:
         """The pool curated after `generation`; None where it has not been."""
-        return self.files.find(f"generation-{generation}/curated.json")
+        values = self.files.find(name := f"generation-{generation}/curated.json")
+        return None if values is None else parsed(TrainingPool, values, self.path / name)
 
-    def training(self, generation: int) -> dict[str, Any] | None:
+    def training(self, generation: int) -> TrainingReport | None:
         """What training `generation` reported; None for the base model or where it is still to come."""
         if not self.policy(generation).exists():
             return None
-        return read_json(self.whole_policy(generation, only=["training.json"]) / "training.json")
+        path = self.whole_policy(generation, only=["training.json"]) / "training.json"
+        return parsed(TrainingReport, read_json(path), path)
 
     def check_outputs(self) -> None:
         """RunDirError if an output is missing that others were made from. In a deployment that may be: old weights are
@@ -272,11 +280,11 @@ class RunDir:
             self.store.check()
         stored, forgotten = self.store.verdict_counts(), Traffic(self.store).forgotten_counts()
         for metrics in self.metrics():
-            generation = metrics["generation"]
+            generation = metrics.generation
             there, gone = stored.get(generation, {}), forgotten.get(generation, {})
             if lost := [
                 status
-                for status, count in metrics.get("verdicts", {}).items()
+                for status, count in metrics.verdicts.items()
                 if there.get(status, 0) + gone.get(status, 0) < count
             ]:
                 raise damaged(
@@ -284,19 +292,24 @@ class RunDir:
                     f"it has fewer {', '.join(lost)} answers of generation {generation} than were measured",
                 )
 
-    def stop(self, state: str, reason: str, details: dict[str, Any]) -> None:
-        """Records that the run stopped by itself, and why."""
-        self.files.write(STOPPED, {"state": state, "reason": reason, **details})
+    def stop(self, state: str, reason: str, counts: Mapping[str, Mapping[str, int]]) -> None:
+        """Records that the run stopped by itself, and why; `counts`: domain -> verdict -> answers."""
+        self.files.write(STOPPED, {"state": state, "reason": reason, "counts": counts})
 
-    def state(self) -> dict[str, Any]:
-        """`state`: running, complete, interrupted, or the name of the reason for which the run stopped by itself."""
+    def state(self) -> State:
+        """How the run stands."""
         holder = lock.holder(self.path) if self._locked is None else None  # a run that asks about itself is not running
         if holder is not None:
-            return {"state": "running", "pid": holder}
+            return State("running", process=holder)
         if (stopped := self.files.find(STOPPED)) is not None:
-            return stopped
+            return State(stopped["state"], stopped.get("reason", ""), counts=stopped.get("counts", {}))
         done = len(self.metrics()) == self.config.generations + 1
-        return {"state": "complete" if done else "interrupted"}
+        return State("complete" if done else "interrupted")
+
+
+def _calls(files: Sealed) -> list[Call]:
+    found = files.find(CALLS)
+    return [read(values) for values in found["calls"]] if found else []
 
 
 def _check_configuration(path: Path, config: RunConfig) -> None:
@@ -326,9 +339,9 @@ def _has_content(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
-def _check_tokenizer(path: Path, config: RunConfig, calls: Sequence[Mapping[str, Any]], tokenizer: str | None) -> None:
+def _check_tokenizer(path: Path, config: RunConfig, calls: Sequence[Call], tokenizer: str | None) -> None:
     """RunDirError if an earlier call of the run had another tokenizer."""
-    known = [found for call in calls if (found := call.get("tokenizer"))]
+    known = [call.facts.tokenizer for call in calls if call.facts.tokenizer]
     if tokenizer and known and known[0] != tokenizer:
         raise RunDirError(
             f"{path}: model.name = {config.model.name!r} has another tokenizer than when this run was started (SHA-256 "
@@ -337,9 +350,9 @@ def _check_tokenizer(path: Path, config: RunConfig, calls: Sequence[Mapping[str,
         )
 
 
-def _check_code(path: Path, calls: Sequence[Mapping[str, Any]], code: Mapping[str, str]) -> None:
+def _check_code(path: Path, calls: Sequence[Call], code: Mapping[str, str]) -> None:
     """RunDirError if one of the user's Python files is not what it was when the run last went on."""
-    known: Mapping[str, str] = next((found for call in reversed(calls) if (found := call.get("code"))), {})
+    known: Mapping[str, str] = next((call.facts.code for call in reversed(calls) if call.facts.code), {})
     changed = [file for file, digest in known.items() if code.get(file, digest) != digest]
     if changed:
         raise RunDirError(

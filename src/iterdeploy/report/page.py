@@ -63,7 +63,7 @@ def _first_screen(contents: Contents) -> str:
 def _verdict(contents: Contents) -> str:
     found = outcome(contents.counts.results, contents.config.sampling.temperature)
     state = state_sentence(contents.state, len(contents.metrics), contents.config.generations, contents.name)
-    finished = contents.state["state"] == "complete"
+    finished = contents.state.name == "complete"
     return element(
         "section",
         element("h2", text(found.claim), id="verdict"),
@@ -79,8 +79,8 @@ def _from_to(contents: Contents) -> str:
     """The two numbers that matter most, large; nothing where there is only one generation."""
     if len(contents.metrics) < 2:
         return ""
-    split = "held_out" if contents.metrics[0]["held_out"] else "deployed"
-    first, last = (contents.metrics[place][split]["coverage"] for place in (0, -1))
+    split = "held_out" if contents.metrics[0].held_out else "deployed"
+    first, last = (found.coverage for place in (0, -1) if (found := contents.metrics[place].coverage(split)))
     return document.from_to(f"{first:.1%}", f"{last:.1%}", f"{SPLITS[split]} coverage") + _frontier(contents)
 
 

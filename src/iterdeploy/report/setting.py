@@ -1,10 +1,10 @@
 """What ran: the configuration in words, the versions, and the configuration itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from shlex import join
-from typing import Any
 
 from iterdeploy.config import RunConfig
+from iterdeploy.record.provenance import Call
 from iterdeploy.report.drawing.tables import SPLITS, clock
 from iterdeploy.report.facts.contents import Contents
 from iterdeploy.report.html.markup import element, preformatted, text
@@ -14,10 +14,12 @@ def in_short(contents: Contents) -> list[tuple[str, str]]:
     """What ran, as far as the first screen says it. Tasks are counted as they were measured."""
     config, metrics, last = contents.config, contents.metrics, contents.calls[-1]
     counts = [
-        f"{metrics[0][split]['tasks']:,} {title}" for split, title in SPLITS.items() if metrics and metrics[0][split]
+        f"{coverage.tasks:,} {title}"
+        for split, title in SPLITS.items()
+        if metrics and (coverage := metrics[0].coverage(split))
     ]
-    versions = [f"{name} {last['packages'][name]}" for name in ("iterdeploy", "torch") if last["packages"].get(name)]
-    revision = _over_calls(contents, "revision")
+    versions = [f"{name} {last.packages[name]}" for name in ("iterdeploy", "torch") if last.packages.get(name)]
+    revision = _revisions(contents)
     return [
         ("Model", config.model.name),
         ("Tasks", "; ".join([contents.described["Tasks"], *([" and ".join(counts)] if counts else [])])),
@@ -91,11 +93,11 @@ def _facts(contents: Contents) -> list[tuple[str, str]]:
         ),
         ("Generations", _generations(config)),
         ("Seed", str(config.seed)),
-        ("Started", str(first["started"]) + (f"; resumed {resumed} times, last {last['started']}" if resumed else "")),
-        ("Command", join(first["command"])),
-        ("Revision", _over_calls(contents, "revision") or "not from a checkout"),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in last["packages"].items() if version)),
-        ("Machine", f"Python {last['python']}, {last['platform']}, {last['cpus']} CPUs"),
+        ("Started", first.started + (f"; resumed {resumed} times, last {last.started}" if resumed else "")),
+        ("Command", join(first.command)),
+        ("Revision", _revisions(contents) or "not from a checkout"),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in last.packages.items() if version)),
+        ("Machine", f"Python {last.python}, {last.platform}, {last.cpus} CPUs"),
     ]
 
 
@@ -105,14 +107,14 @@ def _evaluation(config: RunConfig) -> str:
     return f"{_counted(asked.samples, 'answer')} to each held-out task at temperature {at} (one at 0)"
 
 
-def _remote_code(call: Mapping[str, Any]) -> str:
-    files = [f"{name} (SHA-256 {digest[:16]})" for name, digest in call.get("remote_code", {}).items()]
+def _remote_code(call: Call) -> str:
+    files = [f"{name} (SHA-256 {digest[:16]})" for name, digest in (call.facts.remote_code or {}).items()]
     return f"could run, as model.trust_remote_code says: {', '.join(files) or 'there was none'}"
 
 
-def _over_calls(contents: Contents, key: str) -> str:
-    """All values that the calls of this run had, in order."""
-    return ", then ".join(dict.fromkeys(str(call[key]) for call in contents.calls if call[key]))
+def _revisions(contents: Contents) -> str:
+    """All that the calls of this run had, in order."""
+    return ", then ".join(dict.fromkeys(call.revision for call in contents.calls if call.revision))
 
 
 def _generations(config: RunConfig) -> str:

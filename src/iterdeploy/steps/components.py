@@ -6,7 +6,7 @@ from pathlib import Path
 
 from iterdeploy import registry
 from iterdeploy.config import ConfigError, ModelConfig, RunConfig
-from iterdeploy.curation.named import find_policies
+from iterdeploy.curation.named import find_policies, wanted
 from iterdeploy.curation.policies import Keep, compose, rewarded
 from iterdeploy.models import chat
 from iterdeploy.models.loading import base_policy, code_files, context_length, model_folder, tokenizer_digest
@@ -41,6 +41,7 @@ class Components:
             tokenizer=tokenizer_digest(folder),
             code=registry.code_files(self.config),
             tasks=self.tasks.describe(),
+            asks_for=wanted(find_policies(self.config.curation.policies)),
         )
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from iterdeploy.curation.people import latest
-from iterdeploy.curation.policies import TrainingPool, make_pool, weigh
+from iterdeploy.curation.policies import make_pool, weigh
 from iterdeploy.record.store import TraceStore
 from iterdeploy.record.traffic import Traffic, today
 from iterdeploy.steps.run import Run
 from iterdeploy.tasks import TaskSet
-from iterdeploy.types import NOTHING, Policy, Split, Verdict, WeightedTrace
+from iterdeploy.types import NOTHING, Policy, Split, TrainingPool, Verdict, WeightedTrace
 
 
 def curate(policy: Policy, run: Run) -> TrainingPool:

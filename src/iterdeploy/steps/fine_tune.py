@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from iterdeploy.curation.policies import TrainingPool
 from iterdeploy.record.files import damaged
 from iterdeploy.steps.clock import Activity
 from iterdeploy.steps.run import Run
 from iterdeploy.training.examples import StoredExamples
 from iterdeploy.training.trainer import TrainingExamples, read_policy
-from iterdeploy.types import Policy
+from iterdeploy.types import Policy, TrainingPool
 
 
 def fine_tune(policy: Policy, pool: TrainingPool, run: Run) -> Policy:

@@ -7,12 +7,12 @@ how far it has moved, and whether it is still the policy that gave its own answe
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any
 
 from iterdeploy.config import RunConfig
-from iterdeploy.metrics.coverage import as_json, coverage_of_splits
+from iterdeploy.metrics.coverage import coverage_of_splits
 from iterdeploy.metrics.diversity import diversity, drift
-from iterdeploy.metrics.records import Drift
+from iterdeploy.metrics.form import written
+from iterdeploy.metrics.records import Drift, Metrics
 from iterdeploy.models.scoring import policy_logprobs
 from iterdeploy.record.store import TraceStore
 from iterdeploy.steps.run import Run
@@ -27,12 +27,11 @@ OWN_ANSWERS = 8
 
 def measure(policy: Policy, run: Run) -> None:
     """Writes metrics.json. Stops the run where the policy is not the one whose answers are stored."""
-    run.stage(policy.generation).json("metrics.json", lambda: generation_metrics(policy, run))
+    run.stage(policy.generation).json("metrics.json", lambda: written(generation_metrics(policy, run)))
     run.components.tracking.update(run.folder)
 
 
-def generation_metrics(policy: Policy, run: Run) -> dict[str, Any]:
-    """The content of metrics.json."""
+def generation_metrics(policy: Policy, run: Run) -> Metrics:
     store, generation = run.store, policy.generation
     moved = drift_of(policy, store, run.config)
     check_policy(moved, policy, run)
@@ -42,11 +41,11 @@ def generation_metrics(policy: Policy, run: Run) -> dict[str, Any]:
         split.value: diversity(
             [trace for trace in answers if trace.split is split],
             store.outcomes(split, generation),
-            store.light(pool["weights"]) if pool and split is Split.DEPLOYED else (),
+            store.light(pool.weights) if pool and split is Split.DEPLOYED else (),
         )
         for split in Split
     }
-    return as_json(replace(coverage_of_splits(answers), diversity=varied, drift=moved))
+    return replace(coverage_of_splits(answers), diversity=varied, drift=moved)
 
 
 def drift_of(policy: Policy, store: TraceStore, config: RunConfig) -> Drift | None:

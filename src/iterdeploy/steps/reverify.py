@@ -152,7 +152,7 @@ def _pool(
     curated = run_dir.pool(generation)
     if curated is None:
         return None
-    old = dict(curated["weights"])
+    old = dict(curated.weights)
     weighted = admitted(run_dir.store, tasks, generation, verdicts=verdicts)
     new = make_pool(configured_curation(config), weighted).weights
     return Pool(

@@ -3,10 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from iterdeploy.curation.policies import TrainingPool
 from iterdeploy.metrics.records import Drift
 from iterdeploy.steps.run import Run
-from iterdeploy.types import Policy, Status
+from iterdeploy.types import Policy, Status, TrainingPool
 
 LARGEST_GAP = {"float32": 0.01, "bfloat16": 0.1}
 """Precision -> nats per token by which log-probabilities may differ between sampling and a forward pass, on average.

@@ -117,7 +117,7 @@ class Subject:
         """What the pool after a generation holds."""
         curated = self.run_dir.pool(generation)
         assert curated is not None, "`choose` takes no generation without a pool, and earlier ones have one"
-        weights = curated["weights"]
+        weights = curated.weights
         return make_examples(self.run_dir.store.each(weights), weights)
 
     @cached_property
@@ -154,15 +154,14 @@ class Subject:
         """The pool after this generation: trace id -> weight."""
         curated = self.run_dir.pool(self.generation)
         assert curated is not None, "`choose` takes no generation without a pool"
-        weights: dict[str, float] = curated["weights"]
-        return weights
+        return dict(curated.weights)
 
     @property
     def phase(self) -> Phase:
         """The training phase after this generation."""
         config, curated = self.config, self.run_dir.pool(self.generation)
         assert curated is not None, "`choose` takes no generation without a pool"
-        pool = TrainingExamples([], curated["digest"])
+        pool = TrainingExamples([], curated.digest)
         return Phase(config.training, config.model, config.seed, self.start, self.generation + 1, pool)
 
     def fresh(self, policy: Policy, per_task: int, temperature: float | None = None) -> list[Answer]:
@@ -200,7 +199,7 @@ class Subject:
 
 def trained_generations(run_dir: RunDir) -> list[int]:
     """The generations whose pool trained another. TheoryError without any."""
-    trained = [entry["generation"] for entry in run_dir.metrics() if run_dir.pool(entry["generation"]) is not None]
+    trained = [entry.generation for entry in run_dir.metrics() if run_dir.pool(entry.generation) is not None]
     if not trained:
         raise TheoryError(
             f"{run_dir.path}: no generation of this run has trained another yet, so there is nothing to look at; "

@@ -44,7 +44,7 @@ def measure(subject: Subject) -> Mixture | None:
     strata = by_size(subject, stored, fresh)
     curated = subject.run_dir.pool(subject.generation)
     assert curated is not None
-    chosen = np.array([float(answer.trace_id in curated["weights"]) for answer in pool])
+    chosen = np.array([float(answer.trace_id in curated.weights) for answer in pool])
     weights, tasks = np.exp(log_weights), len(subject.tasks)
     unnormalised = np.array([_left_out(strata[subject.stratum(answer.task_id)]) for answer in pool])
     kinds = {

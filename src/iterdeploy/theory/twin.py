@@ -48,7 +48,7 @@ def twin(subject: Subject) -> Twin:
             f"generation {subject.generation} has not trained the next one yet, so there is nothing to train again; "
             "resume the run first"
         )
-    began, steps = time.process_time(), int(training["steps"])
+    began, steps = time.process_time(), training.steps or 0
     stage = Stage(subject.run_dir.path / f"theory-twin-{subject.generation}")
     pools = {"run": subject.curated, "rerun": subject.curated, **selections(subject)}
     policies = {"run": subject.policy(subject.generation + 1)}

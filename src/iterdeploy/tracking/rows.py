@@ -8,8 +8,10 @@
 """
 
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from typing import Any
 
+from iterdeploy.metrics.form import written
 from iterdeploy.record.run_dir import RunDir
 
 Row = dict[str, Any]
@@ -24,18 +26,20 @@ def rows(run_dir: RunDir) -> list[Row]:
     step = 0
     seconds = run_dir.store.seconds()
     for metrics in run_dir.metrics():
-        generation = metrics["generation"]
+        generation = metrics.generation
         trained = run_dir.training(generation)
         if trained is not None:
-            for one in trained["log"]:
+            for taken in trained.log:
                 step += 1
-                out.append({"event": "step", "generation": generation, "step": step, **one})
-            facts = {name: value for name, value in trained.items() if name != "log"}
+                out.append({"event": "step", "generation": generation, "step": step, **_flat(asdict(taken))})
+            facts = asdict(replace(trained, log=()))
             out.append({"event": "training", "generation": generation, "step": step, **_flat(facts)})
         spent = {
             name: value for name, value in seconds.get(generation, {}).items() if name in ("sampling", "validation")
         }
-        out.append({"event": "generation", "generation": generation, **_flat(metrics), **_flat({"seconds": spent})})
+        out.append(
+            {"event": "generation", "generation": generation, **_flat(written(metrics)), **_flat({"seconds": spent})}
+        )
     return out
 
 
@@ -52,7 +56,7 @@ def _numbers(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
         for name, inner in value.items():
             if name not in NOT_SHOWN:
                 yield from _numbers(inner, (*path, name))
-    elif isinstance(value, list) and value:
+    elif isinstance(value, list | tuple) and value:
         if path[-1] == "interval":
             yield from _numbers({"low": value[0], "high": value[1]}, path)
         else:

@@ -152,7 +152,7 @@ class View:
             while (pool := run_dir.pool(len(self._pools))) is not None:
                 generation = len(self._pools) + 1
                 shelves: Shelves = {}
-                for one in sorted(store.written_of(pool["weights"]), key=lambda one: one.row):
+                for one in sorted(store.written_of(pool.weights), key=lambda one: one.row):
                     self._shelve(shelves, one, store)
                     self._trained.setdefault(one.id, []).append(generation)
                 self._pools[generation] = shelves

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from iterdeploy.metrics.records import Point
+from iterdeploy.metrics.records import Coverage, Diversity, Metrics, Nats, Point
 from iterdeploy.report.comparison.runs import Arm, Comparison, Wanted, never_seen, seen
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.painting import Bar, Field, Height, Part
-from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Metrics, Table
+from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Table
 from iterdeploy.report.drawing.trend import HUNDREDTHS, SHARE, TENTHS, THOUSANDTHS, WHOLE, Series, trend
 from iterdeploy.report.facts import contents
 from iterdeploy.report.figures.verdicts import COLOURS
@@ -151,37 +151,38 @@ def trends(comparison: Comparison) -> list[Figure]:
         series: dict[str, Series] = {arm.title: arm.mean(read) for arm in comparison.arms}
         return trend(name, title, caption, height, series)
 
-    def plan(key: str) -> Read:
-        return lambda one: (one[split] or {}).get(key)
+    def solved(read: Callable[[Coverage], float | None]) -> Read:
+        return lambda one: None if (found := one.coverage(split)) is None else read(found)
 
-    def varied(of: str, key: str) -> Read:
-        return lambda one: ((one.get("diversity") or {}).get(of) or {}).get(key)
+    def varied(of: str, read: Callable[[Diversity], float | None]) -> Read:
+        return lambda one: None if (found := one.diversity.get(of)) is None else read(found)
 
     found = [
-        made("longest-plan", "Longest valid plan", f"In steps, on {words} tasks.", TENTHS, plan("longest_plan")),
+        made("longest-plan", "Longest valid plan", f"In steps, on {words} tasks.", TENTHS,
+             solved(lambda found: found.longest_plan)),
         made("cost-ratio", "Cost against reference plans", f"Mean over the valid plans for {words} tasks, as a "
-             "multiple of the reference plan's.", HUNDREDTHS, plan("cost_ratio")),
+             "multiple of the reference plan's.", HUNDREDTHS, solved(lambda found: found.cost_ratio)),
         made("reasoning-tokens", "Reasoning tokens", f"Mean over all answers to {words} tasks.", TENTHS,
-             plan("reasoning_tokens")),
+             solved(lambda found: found.reasoning_tokens)),
         made("entropy", "Entropy per token", f"In nats, of the answers to {words} tasks.", THOUSANDTHS,
-             lambda one: _per_token(((one.get("diversity") or {}).get(split) or {}).get("entropy"))),
+             varied(split, lambda found: _per_token(found.entropy))),
         made("distinct-answers", "Distinct answers per valid sample", "Of the answers to deployed tasks; from near 0, "
              "always the same answer, to 1. Compare only arms with equally many samples a task.", HUNDREDTHS,
-             varied("deployed", "distinct_per_valid")),
+             varied("deployed", lambda found: found.distinct_per_valid)),
         made("drift", "Distance from the base model", "KL(generation 0 || this one) per token, in nats.", THOUSANDTHS,
-             lambda one: _per_token((one.get("drift") or {}).get("kl"))),
+             lambda one: None if one.drift is None else _per_token(one.drift.kl)),
     ]  # fmt: skip
     return [one for one in found if one is not None]
 
 
-def _per_token(nats: Metrics | None) -> float | None:
-    return None if nats is None else nats["per_token"]["value"]
+def _per_token(nats: Nats | None) -> float | None:
+    return None if nats is None else nats.per_token.value
 
 
 def verdicts(comparison: Comparison) -> Figure:
     """The shares of the last generation's verdicts, all seeds of an arm together."""
     counts = {
-        arm.title: {status: sum(run.metrics[arm.last]["verdicts"][status] for run in arm.runs)
+        arm.title: {status: sum(run.metrics[arm.last].verdicts[status] for run in arm.runs)
                     for status in JUDGED}
         for arm in comparison.arms
     }  # fmt: skip

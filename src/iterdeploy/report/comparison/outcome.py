@@ -189,7 +189,9 @@ def _arm(arm: Arm, split: str) -> dict[str, Any]:
             {"generation": generation, **{domain: asdict(one) for domain, one in found.items()}}
             for generation, found in arm.frontiers(split).items()
         ],
-        "longest_plan": _plain(arm.mean(lambda one: (one[split] or {}).get("longest_plan"))),
+        "longest_plan": _plain(
+            arm.mean(lambda one: None if (found := one.coverage(split)) is None else found.longest_plan)
+        ),
         "ratio": ratio and asdict(ratio),
         "change": change and asdict(change),
     }

@@ -8,11 +8,10 @@ from iterdeploy.config import RunConfig, UserError
 from iterdeploy.metrics import seeds
 from iterdeploy.metrics.frontier import Frontier, frontier_of
 from iterdeploy.metrics.paired import Paired
-from iterdeploy.metrics.records import Point
+from iterdeploy.metrics.records import Metrics, Point
 from iterdeploy.metrics.results import TaskResult
 from iterdeploy.record.counts import Counts, count
 from iterdeploy.record.run_dir import RunDir
-from iterdeploy.report.drawing.tables import Metrics
 from iterdeploy.report.facts import contents
 from iterdeploy.report.facts.contents import SeenSizes, pretraining_sizes
 from iterdeploy.theory.records import THEORY, Theory
@@ -147,7 +146,7 @@ def compare(runs: Sequence[Run], margin: float | None = None) -> Comparison:
                 break
         else:
             arms.append([run])
-    split = "held_out" if all(run.metrics[0]["held_out"] for run in runs) else "deployed"
+    split = "held_out" if all(run.metrics[0].held_out for run in runs) else "deployed"
     titles = [_title(arm) for arm in arms]
     listed = [", ".join(run.name for run in arm) for arm in arms]
     unique = titles if len(set(titles)) == len(titles) else listed

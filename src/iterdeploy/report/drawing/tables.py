@@ -1,12 +1,10 @@
 """Tables as data, how numbers are written in them, and where they lead."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
-Metrics = Mapping[str, Any]
-"""The content of one generation's metrics.json."""
+from iterdeploy.metrics.records import Interval
 
 NOTHING = "\N{EN DASH}"
 SPLITS = {"held_out": "held-out", "deployed": "deployed"}
@@ -57,12 +55,12 @@ def loss(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.4f}"
 
 
-def interval(value: Sequence[float]) -> str:
+def interval(value: Interval) -> str:
     """
-    >>> interval([0.25, 0.5])
+    >>> interval(Interval(0.25, 0.5))
     '25.0 to 50.0%'
     """
-    return f"{100 * value[0]:.1f} to {value[1]:.1%}"
+    return f"{100 * value.low:.1f} to {value.high:.1%}"
 
 
 def counted(count: int, total: int) -> str:

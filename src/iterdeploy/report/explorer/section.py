@@ -4,11 +4,11 @@ A model's answer is hostile text. It travels as JSON that HTML cannot misread (`
 puts it into the page as text alone, with unseen characters as their numbers, as `markup.text` does.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from shlex import join
 from typing import Any
 
+from iterdeploy.record.outputs import State
 from iterdeploy.report.facts.contents import Contents
 from iterdeploy.report.facts.records import page_json
 from iterdeploy.report.html.markup import element, text
@@ -57,9 +57,9 @@ def _told(contents: Contents, live: bool) -> str:
     )
 
 
-def edition(measured: int, pools: int, state: Mapping[str, Any]) -> str:
+def edition(measured: int, pools: int, state: State) -> str:
     """Of a page: another one where a page made now would say something else."""
-    return f"{measured} measured, {pools} pools, {state['state']}"
+    return f"{measured} measured, {pools} pools, {state.name}"
 
 
 def scripts() -> list[str]:

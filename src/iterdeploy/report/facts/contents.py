@@ -3,17 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from iterdeploy.audit.records import AUDIT, Audit
 from iterdeploy.config import RunConfig
+from iterdeploy.metrics.records import Metrics
 from iterdeploy.metrics.standing import Standing, standings
 from iterdeploy.models.loading import embedded_models
 from iterdeploy.record.counts import Counts, count
 from iterdeploy.record.files import read_json
+from iterdeploy.record.outputs import State, TrainingReport
+from iterdeploy.record.provenance import Call
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report.facts.sample import Sample, choose
 from iterdeploy.theory.records import THEORY, Theory
+from iterdeploy.types import TrainingPool
 
 SeenSizes = Mapping[str, Sequence[int]]
 """Domain -> the sizes of its tasks in the base model's pretraining; nothing where the model's folder does not say."""
@@ -26,14 +29,14 @@ class Contents:
     config_text: str
     described: Mapping[str, str]
     """What the task set says of its tasks: label -> text."""
-    calls: Sequence[Mapping[str, Any]]
+    calls: Sequence[Call]
     """provenance.json: one entry for the start and for each resume."""
-    state: Mapping[str, Any]
-    metrics: Sequence[Mapping[str, Any]]
-    """metrics.json of generation 0, 1, ... as far as they were measured."""
-    pools: Mapping[int, Mapping[str, Any]]
+    state: State
+    metrics: Sequence[Metrics]
+    """Those of generation 0, 1, ... as far as they were measured."""
+    pools: Mapping[int, TrainingPool]
     """Generation -> the pool that trains it; the last one may not be trained or measured yet."""
-    trainings: Mapping[int, Mapping[str, Any]]
+    trainings: Mapping[int, TrainingReport]
     """Generation -> what its training reported."""
     seconds: Mapping[int, Mapping[str, float]]
     seen_sizes: SeenSizes
@@ -73,7 +76,7 @@ def read(run_dir: RunDir, *, live: bool = False) -> Contents:
         standings=standings(counts.results, config.sampling.temperature),
         audit=AUDIT.read(run_dir.files.find("audit.json")),
         theory=THEORY.read(run_dir.files.find("theory.json")),
-        samples=Sample(0, (), {}) if live else choose(run_dir.store, metrics, pools),
+        samples=Sample(0, (), {}) if live else choose(run_dir.store, len(metrics), pools),
     )
 
 

@@ -10,7 +10,7 @@ from iterdeploy.planning.plans import Plan, plan_of
 from iterdeploy.record.store import TraceSummary
 from iterdeploy.report.facts.playback import Scene, moves_of
 from iterdeploy.tasks.environment import observations_of
-from iterdeploy.types import Task, Trace
+from iterdeploy.types import Task, Trace, TrainingPool
 
 
 def entry(listed: TraceSummary, trained: Collection[int]) -> dict[str, Any]:
@@ -80,11 +80,11 @@ def _as_said(plan: Plan, task: Task) -> list[list[str]] | None:
     return [[random_names.get(word, word.removeprefix("?")) for word in step] for step in plan]
 
 
-def trained_by(pools: Mapping[int, Mapping[str, Any]]) -> dict[str, list[int]]:
+def trained_by(pools: Mapping[int, TrainingPool]) -> dict[str, list[int]]:
     """Trace id -> the generations that it trained. `pools`: generation -> the pool that trains it."""
     out: dict[str, list[int]] = {}
     for generation, pool in pools.items():
-        for trace_id in pool["weights"]:
+        for trace_id in pool.weights:
             out.setdefault(trace_id, []).append(generation)
     return out
 

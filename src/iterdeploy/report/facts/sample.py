@@ -9,6 +9,7 @@ from typing import Any
 from iterdeploy.record.store import TaskFacets, TraceStore
 from iterdeploy.report.facts.playback import scene_of
 from iterdeploy.report.facts.records import asked, entry, opened, page_json, trained_by
+from iterdeploy.types import TrainingPool
 
 MOST_TRACES = 600
 """In the file; more only if there are more kinds of traces, each of which is shown."""
@@ -31,10 +32,11 @@ class Sample:
     tasks: Mapping[str, Mapping[str, Any]]
 
 
-def choose(store: TraceStore, metrics: Sequence[Mapping[str, Any]], pools: Mapping[int, Mapping[str, Any]]) -> Sample:
+def choose(store: TraceStore, measured: int, pools: Mapping[int, TrainingPool]) -> Sample:
     """All answers to a handful of tasks, and some of every generation, verdict and domain and of every pool.
 
-    Among equals those with the smallest ids, which are hashes: nobody looked at them. Only measured generations.
+    Among equals those with the smallest ids, which are hashes: nobody looked at them. `measured`: how many
+    generations are; no other is looked at.
     """
     trained = trained_by(pools)
     kinds: dict[str, TaskFacets] = {}
@@ -42,7 +44,7 @@ def choose(store: TraceStore, metrics: Sequence[Mapping[str, Any]], pools: Mappi
     alike: dict[tuple[Any, ...], list[str]] = defaultdict(list)
     total = 0
     for one in store.written():
-        if one.generation >= len(metrics):
+        if one.generation >= measured:
             continue
         total += 1
         if one.task_id not in kinds:

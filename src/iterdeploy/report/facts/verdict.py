@@ -5,15 +5,15 @@ to each task differ more often for the better than chance explains: see `metrics
 """
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from iterdeploy.metrics.paired import CHANCE, Paired
 from iterdeploy.metrics.results import TaskResult, solved
 from iterdeploy.metrics.standing import Standing, standings
 from iterdeploy.metrics.words import chance, exchanged, points, share, sizes
+from iterdeploy.record.outputs import State
 
 
 class Claim(StrEnum):
@@ -70,10 +70,10 @@ _CONSEQUENCE = {
 }
 
 
-def state_sentence(state: Mapping[str, Any], measured: int, generations: int, name: str) -> str:
-    """How the run stands: `state` as `RunDir.state` gives it, `measured` of `generations` + 1 generations measured."""
+def state_sentence(state: State, measured: int, generations: int, name: str) -> str:
+    """How the run stands: `measured` of `generations` + 1 generations measured."""
     so_far = f"{measured} of {generations + 1} generations {'is' if measured == 1 else 'are'} measured"
-    match state["state"]:
+    match state.name:
         case "complete":
             return "The run is complete."
         case "running":
@@ -82,7 +82,7 @@ def state_sentence(state: Mapping[str, Any], measured: int, generations: int, na
             resume = shlex.join(["iterdeploy", "resume", name])
             return f"The run is not finished: it was interrupted, {so_far}; `{resume}` continues it."
         case other:
-            return f"The run is not finished: it stopped by itself ({other}), {so_far}. {state['reason']}"
+            return f"The run is not finished: it stopped by itself ({other}), {so_far}. {state.reason}"
 
 
 def _claim(change: Paired) -> Claim:

@@ -45,7 +45,7 @@ def lineage(contents: Contents) -> Figure | None:
     edges = [
         Edge(int(origin), generation, traces)
         for generation, pool in contents.pools.items()
-        for origin, traces in pool["by_generation"].items()
+        for origin, traces in pool.by_generation.items()
         if traces
     ]
     if not edges:
@@ -68,12 +68,12 @@ def lineage(contents: Contents) -> Figure | None:
 
 def _node(generation: int, contents: Contents) -> Node:
     measured = contents.metrics[generation] if generation < len(contents.metrics) else None
-    split = measured and (measured["held_out"] or measured["deployed"])
+    split = measured and (measured.held_out or measured.deployed)
     parent = generation - 1 if contents.config.training.start_from == "previous" else 0
     return Node(
         generation,
-        f"{split['coverage']:.0%}" if split else "",
-        len(contents.pools[generation]["weights"]) if generation in contents.pools else 0,
+        f"{split.coverage:.0%}" if split else "",
+        len(contents.pools[generation].weights) if generation in contents.pools else 0,
         parent if generation else None,
     )
 

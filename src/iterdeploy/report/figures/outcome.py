@@ -3,13 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from iterdeploy.metrics.records import Point
+from iterdeploy.metrics.records import Metrics, Point
 from iterdeploy.metrics.results import TaskResult, solved
 from iterdeploy.metrics.words import share
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.painting import LOOKS, Curve, Field
-from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Cell, Group, Link, Metrics, Table, traces_where
+from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Cell, Group, Link, Table, traces_where
 from iterdeploy.report.drawing.trend import SHARE, trend
 from iterdeploy.report.facts.contents import Contents, never_seen
 
@@ -18,27 +18,27 @@ def coverage(metrics: Sequence[Metrics]) -> Figure:
     """The figure that answers whether the loop worked; some generation must be measured."""
     lines, spoken = [], []
     for look, (split, title) in zip(LOOKS, SPLITS.items(), strict=False):
-        shown = [one for one in metrics if one[split]]
+        shown = {one.generation: found for one in metrics if (found := one.coverage(split))}
         if not shown:
             continue
-        intervals = [one[split]["interval"] for one in shown]
         lines.append(
             Curve(
                 f"{title} tasks",
-                [one["generation"] for one in shown],
-                [one[split]["coverage"] for one in shown],
+                list(shown),
+                [found.coverage for found in shown.values()],
                 look,
-                [low for low, _ in intervals],
-                [high for _, high in intervals],
+                [found.interval.low for found in shown.values()],
+                [found.interval.high for found in shown.values()],
             )
         )
-        spoken.append(f"{title} {share(Point(shown[-1][split]['coverage'], *intervals[-1]))}")
+        last = list(shown.values())[-1]
+        spoken.append(f"{title} {share(Point(last.coverage, last.interval.low, last.interval.high))}")
     return figure.curves(
         "coverage",
         "Coverage by generation",
         "The share of tasks that one answer is expected to solve, with 95% intervals. Held-out tasks only measure; "
         "answers to deployed tasks may train later generations.",
-        f"Line chart of coverage by generation. Generation {metrics[-1]['generation']}: {', '.join(spoken)}.",
+        f"Line chart of coverage by generation. Generation {metrics[-1].generation}: {', '.join(spoken)}.",
         lines,
         SHARE,
         _coverage_table(metrics),
@@ -52,15 +52,15 @@ def _coverage_table(metrics: Sequence[Metrics]) -> Table:
         head += [f"{split} coverage", "95% interval", "tasks"]
     rows = []
     for one in metrics:
-        row: list[Cell] = [Link(str(one["generation"]), traces_where(generation=one["generation"]))]
+        row: list[Cell] = [Link(str(one.generation), traces_where(generation=one.generation))]
         for split in SPLITS:
-            found = one[split]
+            found = one.coverage(split)
             if found is None:
                 row += [NOTHING] * 3
                 continue
-            target = traces_where(generation=one["generation"], split=split, verdict="valid")
-            row.append(Link(tables.share(found["coverage"]), target))
-            row += [tables.interval(found["interval"]), tables.number(found["tasks"])]
+            target = traces_where(generation=one.generation, split=split, verdict="valid")
+            row.append(Link(tables.share(found.coverage), target))
+            row += [tables.interval(found.interval), tables.number(found.tasks)]
         rows.append(row)
     return Table(head, [Group(rows)])
 
@@ -91,7 +91,7 @@ def kept_apart(contents: Contents) -> Figure | None:
 def _solved(contents: Contents, split: str, wanted: Callable[[TaskResult], bool]) -> dict[int, Point]:
     """Generation -> coverage on the wanted tasks."""
     found = {
-        one["generation"]: solved(filter(wanted, contents.counts.tasks.get((one["generation"], split), ())))
+        one.generation: solved(filter(wanted, contents.counts.tasks.get((one.generation, split), ())))
         for one in contents.metrics
     }
     return {generation: one for generation, one in found.items() if one is not None}
@@ -104,7 +104,7 @@ def by_size(contents: Contents) -> list[Figure]:
 
 def _sizes_of(domain: str, contents: Contents) -> Figure:
     split = contents.counts.measured_split
-    generations = [one["generation"] for one in contents.metrics]
+    generations = [one.generation for one in contents.metrics]
     groups: dict[int, dict[int, list[TaskResult]]] = defaultdict(lambda: defaultdict(list))
     for generation in generations:
         for row in contents.counts.tasks.get((generation, split), ()):
@@ -166,7 +166,7 @@ def by_domain(contents: Contents) -> Figure | None:
         domain: _solved(contents, split, lambda one, domain=domain: one.domain == domain)  # type: ignore[misc]
         for domain in counts.domains
     }
-    generations = [one["generation"] for one in contents.metrics]
+    generations = [one.generation for one in contents.metrics]
     fields, rows = [], []
     for domain, points in found.items():
         targets = {g: traces_where(generation=g, split=split, domain=domain) for g in generations}

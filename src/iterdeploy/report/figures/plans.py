@@ -1,11 +1,11 @@
 """What the plans are like: lengths, the longest, their cost against reference plans."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from iterdeploy.metrics.records import Point
+from iterdeploy.metrics.records import Coverage, Metrics, Point
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
-from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Metrics, Table
+from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Table
 from iterdeploy.report.drawing.trend import HUNDREDTHS, WHOLE, Series, trend
 from iterdeploy.report.facts.contents import Contents
 
@@ -18,7 +18,7 @@ def lengths(contents: Contents) -> list[Figure]:
 def _lengths_of(domain: str, contents: Contents) -> Figure | None:
     counts = contents.counts
     split = counts.measured_split
-    generations = [one["generation"] for one in contents.metrics]
+    generations = [one.generation for one in contents.metrics]
     rows = [dict(counts.lengths.get((generation, split, domain), {})) for generation in generations]
     steps = sorted({length for row in rows for length in row})
     if not steps:
@@ -45,24 +45,24 @@ def trends(metrics: Sequence[Metrics]) -> list[Figure]:
             "longest-plan", "Longest valid plan",
             "Steps of the longest plan that the validator accepted. More answers give longer extremes, so compare only "
             "within one split.",
-            WHOLE, _by_split(metrics, "longest_plan"),
+            WHOLE, _by_split(metrics, lambda found: found.longest_plan),
         ),
         trend(
             "cost-ratio", "Cost against reference plans",
             "Mean cost of the valid plans, as a multiple of the reference plan's. Later generations also solve harder "
             "tasks, so a level curve can hide improvement.",
-            HUNDREDTHS, _by_split(metrics, "cost_ratio"),
+            HUNDREDTHS, _by_split(metrics, lambda found: found.cost_ratio),
         ),
     ]  # fmt: skip
     return [one for one in made if one is not None]
 
 
-def _by_split(metrics: Sequence[Metrics], key: str) -> dict[str, Series]:
+def _by_split(metrics: Sequence[Metrics], read: Callable[[Coverage], float | None]) -> dict[str, Series]:
     return {
         f"{words} tasks": {
-            one["generation"]: Point(value)
+            one.generation: Point(value)
             for one in metrics
-            if one[split] and (value := one[split].get(key)) is not None
+            if (found := one.coverage(split)) and (value := read(found)) is not None
         }
         for split, words in SPLITS.items()
     }
@@ -82,4 +82,4 @@ def domain_table(contents: Contents) -> Table | None:
             ["cost, times the reference plan's", *(tables.ratio(one.cost_ratio) for one in found)],
         ]
         groups.append(Group([row for row in rows if set(row[1:]) != {NOTHING}], domain))
-    return Table(["generation", *(str(one["generation"]) for one in contents.metrics)], groups)
+    return Table(["generation", *(str(one.generation) for one in contents.metrics)], groups)

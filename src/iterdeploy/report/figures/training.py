@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+from iterdeploy.record.outputs import TrainingReport
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.painting import Bar, Colour, Curve, Height, Look, Part, shade
-from iterdeploy.report.drawing.tables import NOTHING, Cell, Group, Link, Metrics, Table, traces_where
+from iterdeploy.report.drawing.tables import NOTHING, Cell, Group, Link, Table, traces_where
 from iterdeploy.report.facts.contents import Contents
+from iterdeploy.types import TrainingPool
 
 ACTIVITIES = {
     "sampling": ("sampling", Colour("sky")),
@@ -16,25 +18,26 @@ ACTIVITIES = {
 }
 MOST_LINES = 6
 """More lines than this in one figure cannot be told apart."""
+UNTRAINED = TrainingReport()
 SMOOTHED = 0.1
 """Share of the steps over which the training loss is averaged."""
 
 
-def pools(found: Mapping[int, Metrics], last: int) -> Figure | None:
+def pools(found: Mapping[int, TrainingPool], last: int) -> Figure | None:
     """The traces that train each generation, by origin; None where there is no pool with a trace in it."""
-    origins = sorted({int(origin) for pool in found.values() for origin in pool["by_generation"]})
+    origins = sorted({int(origin) for pool in found.values() for origin in pool.by_generation})
     if not origins:
         return None
     bars, rows = [], []
     for generation, pool in found.items():
-        counts = {origin: pool["by_generation"].get(str(origin), 0) for origin in origins}
+        counts = {origin: pool.by_generation.get(str(origin), 0) for origin in origins}
         targets = {origin: traces_where(generation=origin, pool=generation) for origin in origins}
         parts = [Part(f"by gen {o}", counts[o], shade(o, max(1, last)), targets[o]) for o in origins]
         bars.append(Bar(f"gen {generation}", parts))
         cells: list[Cell] = [
             Link(tables.number(counts[o]), targets[o]) if counts[o] else tables.number(0) for o in origins
         ]
-        whole = Link(tables.number(len(pool["weights"])), traces_where(pool=generation))
+        whole = Link(tables.number(len(pool.weights)), traces_where(pool=generation))
         rows.append([f"generation {generation}", *cells, whole])
     head = ["pool that trains", *(f"from generation {origin}" for origin in origins), "traces"]
     return figure.bars(
@@ -48,11 +51,9 @@ def pools(found: Mapping[int, Metrics], last: int) -> Figure | None:
     )
 
 
-def losses(trainings: Mapping[int, Metrics]) -> Figure | None:
+def losses(trainings: Mapping[int, TrainingReport]) -> Figure | None:
     """Training loss step by step; None where no training left a log."""
-    logs = {
-        generation: [step["loss"] for step in training.get("log") or []] for generation, training in trainings.items()
-    }
+    logs = {generation: [step.loss for step in training.log] for generation, training in trainings.items()}
     logs = {generation: log for generation, log in logs.items() if log}
     if not logs:
         return None
@@ -70,12 +71,12 @@ def losses(trainings: Mapping[int, Metrics]) -> Figure | None:
     rows = [
         [
             f"generation {generation}",
-            tables.number(training.get("examples")),
-            tables.number(training.get("steps")),
-            tables.loss(training["first_loss"]),
-            tables.loss(training["last_loss"]),
-            tables.loss(training["validation_loss"][0]),
-            tables.loss(training["validation_loss"][-1]),
+            tables.number(training.examples),
+            tables.number(training.steps),
+            tables.loss(training.first_loss),
+            tables.loss(training.last_loss),
+            tables.loss((training.validation_loss or [None])[0]),
+            tables.loss((training.validation_loss or [None])[-1]),
         ]
         for generation, training in trainings.items()
     ]
@@ -118,12 +119,12 @@ def costs(contents: Contents) -> Figure | None:
     """Seconds by what they were spent on, and tokens; None where no time was kept."""
     bars, rows = [], []
     for one in contents.metrics:
-        generation = one["generation"]
+        generation = one.generation
         spent = contents.seconds.get(generation, {})
         parts = [Part(title, spent.get(name, 0.0), colour) for name, (title, colour) in ACTIVITIES.items()]
         bars.append(Bar(f"gen {generation}", parts))
         written = [answers for answers in contents.counts.answers if answers.generation == generation]
-        trained = contents.trainings.get(generation + 1, {}).get("tokens")
+        trained = contents.trainings.get(generation + 1, UNTRAINED).tokens
         rows.append(
             [
                 str(generation),

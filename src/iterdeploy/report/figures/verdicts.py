@@ -24,10 +24,10 @@ KINDS = 10
 
 def verdicts(contents: Contents) -> Figure:
     metrics = contents.metrics
-    occurring = [status for status in JUDGED if any(one["verdicts"][status] for one in metrics)]
+    occurring = [status for status in JUDGED if any(one.verdicts[status] for one in metrics)]
     bars, rows = [], []
     for one in metrics:
-        generation, found = one["generation"], one["verdicts"]
+        generation, found = one.generation, one.verdicts
         total = max(1, sum(found.values()))
         targets = {status: traces_where(generation=generation, verdict=status) for status in JUDGED}
         parts = [Part(status, found[status] / total, COLOURS[status], targets[status]) for status in occurring]
@@ -53,8 +53,8 @@ def reasons(contents: Contents) -> Table | None:
         total.update(found)
     if not total:
         return None
-    generations = [one["generation"] for one in contents.metrics]
-    answers = {one["generation"]: sum(one["verdicts"].values()) for one in contents.metrics}
+    generations = [one.generation for one in contents.metrics]
+    answers = {one.generation: sum(one.verdicts.values()) for one in contents.metrics}
     common = [one for one, _ in total.most_common(KINDS)]
     groups = []
     for status in JUDGED:
