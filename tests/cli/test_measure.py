@@ -18,6 +18,8 @@ from iterdeploy.planning.taskset import PlanningTasks
 from iterdeploy.record import lock
 from iterdeploy.record.run_dir import RunDir
 
+pytestmark = pytest.mark.slow
+
 HELD_OUT = 6
 OTHERS = {"evaluation.temperatures": [0.0, 0.6], "evaluation.samples": 2}
 
@@ -146,7 +148,6 @@ def test_killed_anywhere_it_ends_with_the_same_measurements(mine: Path, tmp_path
 TASKS = """
 from iterdeploy import Task, Verdict
 
-pytestmark = pytest.mark.slow
 
 class Letters:
     def __init__(self, options, seed):
