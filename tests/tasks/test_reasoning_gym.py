@@ -54,7 +54,8 @@ def test_an_answer_that_is_good_enough_is_valid_by_the_threshold() -> None:
 
 
 def test_tasks_follow_from_the_seed_and_no_question_is_asked_on_both_sides() -> None:
-    tasks, again = (tasks_of({"chain_sum": {}, "number_sorting": {"max_numbers": 4}}, deployed=20) for _ in range(2))
+    generators: dict[str, dict[str, Any]] = {"chain_sum": {}, "number_sorting": {"min_numbers": 2, "max_numbers": 4}}
+    tasks, again = (tasks_of(generators, deployed=20) for _ in range(2))
     assert tasks.deployed(0) == again.deployed(0) == tasks.deployed(1) and tasks.held_out == again.held_out
     questions = [task.prompt for task in [*tasks.deployed(0), *tasks.held_out]]
     assert len(set(questions)) == len(questions) == 2 * (20 + 4)
