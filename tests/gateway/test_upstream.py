@@ -77,6 +77,7 @@ def test_a_server_that_loses_ids_leaves_a_marked_trace(tmp_path: Path) -> None:
 def test_a_server_that_is_gone_is_a_503_and_nothing_is_stored(tmp_path: Path) -> None:
     with mock() as address:
         live = deployed(tmp_path, address)
+        assert live.client.get("/v1/models").status_code == 200, "it has reached its server"
     response = live.ask(tasks_of(live.config)[0].prompt)
     assert response.status_code == 503 and int(response.headers["retry-after"]) > 0
     assert response.json()["error"]["code"] == "unavailable" and not live.traces()
