@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from glob import glob
 from pathlib import Path
 
-from iterdeploy.config import RunConfig, ValidationConfig, parse_sizes
+from iterdeploy.config import RunConfig, ValidationConfig
 from iterdeploy.metrics.coverage import mean_interval
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.pddl import Problem
@@ -26,6 +26,7 @@ from iterdeploy.planning.make import make_task
 from iterdeploy.planning.parsed import domain_of, problem_of
 from iterdeploy.planning.rng import Rng
 from iterdeploy.samplers.transformers import TransformersSampler
+from iterdeploy.sections import parse_sizes
 from iterdeploy.types import Split, Task
 
 BATCH = 100

@@ -8,10 +8,11 @@ import pydantic
 import pytest
 
 from helpers.support import config_with, values_with
-from iterdeploy.config import ConfigError, RunConfig, Section, parse_sizes
+from iterdeploy.config import RunConfig
 from iterdeploy.config_file import config_names, find_config, load, load_config, read_toml
 from iterdeploy.curation.named import find_policies
 from iterdeploy.pretraining.config import PretrainConfig
+from iterdeploy.sections import ConfigError, Section, parse_sizes
 
 Write = Callable[..., Path]
 
@@ -341,7 +342,7 @@ def test_an_error_of_keys_together_names_the_overrides_that_take_part(tiny_confi
         ("epochs", "training.epochs"),
         ("model.temperature", "sampling.temperature"),
         ("generation", "generations"),
-        ("sampling.max_tokens", "sampling.max_new_tokens"),
+        ("sampling.max_tokens", "sampling.max_new_tokens or sampling.max_turns"),
         ("tasks.deploid", "tasks.deployed"),
     ],
 )

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from helpers.support import config_with, iterdeploy, write_config
-from iterdeploy.config import ConfigError
 from iterdeploy.metrics.results import TaskResult
 from iterdeploy.planning.taskset import PlanningTasks
 from iterdeploy.record.store import TraceStore
+from iterdeploy.sections import ConfigError
 from iterdeploy.steps.schedule import edge
 from iterdeploy.tasks import task_set
 from iterdeploy.types import Split

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from iterdeploy.api.compare import Comparison, compare
     from iterdeploy.api.look import Generation, Run, Traces
     from iterdeploy.api.start import extend, resume, run
-    from iterdeploy.config import RunConfig, UserError
+    from iterdeploy.config import RunConfig
     from iterdeploy.record.outputs import State
+    from iterdeploy.sections import UserError
 
 __version__ = "0.1.0"
 

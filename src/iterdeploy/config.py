@@ -1,13 +1,10 @@
 """The configuration of a run, section by section (`config_file` reads it): frozen, and no key that it does not know."""
 
-import json
 import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationInfo,
@@ -16,26 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-
-class UserError(ValueError):
-    """Something that the user got wrong; the message says how to fix it."""
-
-
-class ConfigError(UserError):
-    """The configuration cannot be used."""
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    def differences(self, other: Self) -> list[str]:
-        """Of every key in which the two differ: "key: this value, other value"."""
-        ours, theirs = _flat(self.model_dump(mode="json")), _flat(other.model_dump(mode="json"))
-        return [
-            f"{key}: {json.dumps(ours.get(key))}, now {json.dumps(theirs.get(key))}"
-            for key in sorted(ours | theirs)
-            if ours.get(key) != theirs.get(key)
-        ]
+from iterdeploy.sections import RAMPS, Section, default, parse_sizes
 
 
 class ModelConfig(Section):
@@ -61,8 +39,7 @@ class TasksConfig(Section):
     "path/to/file.py:Class" or "package.module:Class" is one of your own, with its keys in [tasks.options]."""
     domains: tuple[str, ...] = Field(("blocksworld",), strict=False)
     sizes: str | dict[str, str] = "2-4"
-    """Sizes of the tasks: "2-8" or "3,5,7", each equally often, or the name of a ramp, spread evenly over it; or a
-    table of domain = sizes."""
+    """Sizes: "2-8" or "3,5,7", each equally often, or the name of a ramp, spread evenly; or a table by domain."""
     deployed: int = Field(ge=0, le=1_000_000)
     """Deployed tasks per generation and domain: their valid traces may train."""
     held_out: int = Field(ge=0, le=1_000_000)
@@ -111,7 +88,7 @@ class TasksConfig(Section):
         values: dict[str, Any] = dump(self)
         if self.of_plans:
             return values
-        unset = {key for key in values if getattr(self, key) in (_default(type(self), key), 0)}
+        unset = {key for key in values if getattr(self, key) in (default(type(self), key), 0)}
         return {key: value for key, value in values.items() if key not in unset - {"kind", "options"}}
 
     @field_validator("sizes", mode="before")
@@ -195,17 +172,14 @@ class SamplingConfig(Section):
     max_truncated: float = Field(0.9, ge=0, le=1)
     """The run stops when a larger share of a generation's samples is truncated."""
     max_errors: float = Field(0.1, ge=0, le=1)
-    """The run stops before a larger share of a generation's answers is stored as ERROR: those that the validator failed
-    on, and those to which a server had no usable answer."""
+    """The run stops before a larger share of a generation's answers is an ERROR of the validator or of a server."""
 
 
 class EvaluationConfig(Section):
-    """Held-out tasks asked again at other temperatures, only to measure. The temperature of the loop is always measured
-    and costs nothing more; `iterdeploy measure` adds others to a run later."""
+    """Held-out tasks asked again at other temperatures, only to measure; `iterdeploy measure` adds others later."""
 
     temperatures: tuple[Annotated[float, Field(ge=0, le=100)], ...] = Field((), strict=False)
-    """Such as [0.0, 0.6]; 0: the likeliest token at every step. Each costs as many answers as there are held-out tasks,
-    in every generation."""
+    """Such as [0.0, 0.6]; 0: the likeliest token at every step. Each costs an answer to every held-out task."""
     samples: int = Field(1, gt=0, le=100_000)
     """Answers to each held-out task at each of them; at 0 one, as all would be the same."""
 
@@ -341,13 +315,12 @@ class TrainingConfig(Section):
             "processes",
             "sharding",
         )
-        unset = {key for key in later if values[key] == _default(type(self), key)}
+        unset = {key for key in later if values[key] == default(type(self), key)}
         return {key: value for key, value in values.items() if key not in unset}
 
 
 class TrackingConfig(Section):
-    """Where metrics go besides the run's own `metrics.jsonl`. Keys and addresses of trackers come from their own
-    environment variables, never from here."""
+    """Where metrics go, apart from `metrics.jsonl`. Keys and addresses come from the trackers' own variables."""
 
     to: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = Field((), strict=False)
     project: str = "iterdeploy"
@@ -384,8 +357,7 @@ class DeploymentConfig(Section):
     """New published answers at which the gateway makes the next generation by itself; 0: never."""
 
 
-MOST_ANSWERS = 10_000_000
-"""Of one generation."""
+MOST_ANSWERS = 10_000_000  # of one generation
 
 
 class RunConfig(Section):
@@ -426,38 +398,3 @@ class RunConfig(Section):
                 "temperature 1, so at another one they are not those of the policy that sampled"
             )
         return self
-
-
-LARGEST_SIZE = 10_000
-RAMPS = ("base", "easy", "medium", "hard")
-"""Size ranges that every planning domain has; the last three are those of the IPC 2023 learning track."""
-
-
-def parse_sizes(text: str) -> tuple[int, ...]:
-    """
-    >>> parse_sizes("2-4,7")
-    (2, 3, 4, 7)
-    """
-    sizes: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?", part)
-        if match is None:
-            raise ValueError(f'sizes must read like "2-8" or "3,5,7", not {text!r}')
-        low, high = int(match[1]), int(match[2] or match[1])
-        if high < low:
-            raise ValueError(f"the size range {part.strip()!r} ends before it begins")
-        if high > LARGEST_SIZE:
-            raise ValueError(f"the largest size that can be asked for is {LARGEST_SIZE}, not {high}")
-        sizes += range(low, high + 1)
-    return tuple(sizes)
-
-
-def _default(section: type[Section], key: str) -> Any:
-    return section.model_fields[key].get_default(call_default_factory=True)
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in values.items():
-        out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return out

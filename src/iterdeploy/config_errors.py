@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from iterdeploy.config import ConfigError, Section
+from iterdeploy.sections import ConfigError, Section
 from iterdeploy.wording import did_you_mean_key, short
 
 MOST_ERRORS = 8

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from iterdeploy.config import ConfigError, RunConfig, Section
+from iterdeploy.config import RunConfig
 from iterdeploy.config_errors import Layer, explained
+from iterdeploy.sections import ConfigError, Section
 from iterdeploy.wording import did_you_mean, short
 
 MOST_FILES = 20

@@ -121,7 +121,7 @@ def command_without_keys(command: Sequence[str], environment: Mapping[str, str] 
 
 def refuse_keys(config: "RunConfig", environment: Mapping[str, str] = os.environ) -> None:
     """ConfigError if the configuration, which is saved with the run, holds a key."""
-    from iterdeploy.config import ConfigError
+    from iterdeploy.sections import ConfigError
 
     for name, value in _words(config.model_dump(mode="json"), ""):
         if command_without_keys(value, environment) != value:

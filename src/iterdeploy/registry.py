@@ -25,7 +25,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.config import RunConfig
+from iterdeploy.sections import ConfigError
 
 DOORS = "package.module:object, path/to/file.py:object"
 

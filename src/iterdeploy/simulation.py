@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from iterdeploy.config import ConfigError, UserError
 from iterdeploy.curation.named import find_policy
 from iterdeploy.curation.policies import CurationPolicy
+from iterdeploy.sections import ConfigError, UserError
 from iterdeploy.tasks.judging import Judges, verdicts
 from iterdeploy.types import Completion, Sampling, Status, Task, Trace, WeightedTrace
 

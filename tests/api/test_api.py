@@ -12,9 +12,9 @@ import iterdeploy
 from helpers import support
 from helpers.reports import make_run
 from helpers.support import HEAVY, assert_whole, config_with, run_facts, write_config
-from iterdeploy.config import ConfigError, UserError
 from iterdeploy.record.files import RunDirError, read_json
 from iterdeploy.record.run_dir import RunDir
+from iterdeploy.sections import ConfigError, UserError
 
 Write = Callable[..., Path]
 SOLVED = (8, 24)

@@ -24,9 +24,9 @@ from iterdeploy.audit.observe import observe
 from iterdeploy.audit.questions import picked
 from iterdeploy.audit.records import AUDIT, Kept, Rewarded
 from iterdeploy.audit.rewards import reward
-from iterdeploy.config import UserError
 from iterdeploy.curation.features import FEATURES
 from iterdeploy.planning.plans import plan_of
+from iterdeploy.sections import UserError
 from iterdeploy.types import Status, Trace
 
 TASKS, SAMPLES, GENERATIONS = 150, 4, 3

@@ -17,8 +17,8 @@ from iterdeploy.audit.discovery import benjamini_hochberg, discover, phrases
 from iterdeploy.audit.observe import keep_matrix, observe
 from iterdeploy.audit.questions import published
 from iterdeploy.audit.records import Discovery
-from iterdeploy.config import ConfigError
 from iterdeploy.curation.features import FEATURES
+from iterdeploy.sections import ConfigError
 from iterdeploy.types import Feedback, Trace
 
 WORDS = ("then", "now", "take", "put", "clear", "table", "hand", "block")

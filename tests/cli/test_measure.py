@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from helpers.killing import Server
+from helpers.killing import KILLED, Fault, Server, compiled_faults
 from helpers.support import assert_refused, config_with, iterdeploy, watched, write_config
 from iterdeploy.cli.main import main
 from iterdeploy.planning.taskset import PlanningTasks
@@ -132,15 +132,13 @@ def test_at_the_temperature_of_the_loop_its_own_answers_count(mine: Path) -> Non
 def test_killed_anywhere_it_ends_with_the_same_measurements(mine: Path, tmp_path: Path) -> None:
     shutil.copytree(mine / "plain", tmp_path / "whole" / "plain")
     options = ("--temperature", "0.6", "--samples", "2")
-    with Server(tmp_path / "log") as server:
-        assert server.run("measure", "plain", "--runs-dir", tmp_path / "whole", *options, file="", line=0) == 0
-        lines = server.counts()["deployment/deploy.py"]
-        for line in (lines // 3, lines // 2):
-            killed = server.run(
-                "measure", "plain", "--runs-dir", mine, *options, file="deployment/deploy.py", line=line
-            )
-            assert killed == -9
-        assert 0 < len(rows(mine / "plain", ALL)) < 4 * HELD_OUT
+    with Server(tmp_path / "log", compiled_faults(tmp_path)) as server:
+        whole = tmp_path / "whole"
+        assert server.run("measure", "plain", "--runs-dir", whole, *options, fault=Fault(whole)) == 0
+        moments = len(server.moments())
+        for moment in (moments // 3, moments // 2):
+            assert server.run("measure", "plain", "--runs-dir", mine, *options, fault=Fault(mine, moment)) == KILLED
+        assert len(rows(mine / "plain", ALL)) < 4 * HELD_OUT
         assert server.run("measure", "plain", "--runs-dir", mine, *options) == 0
     assert rows(mine / "plain", ALL) == rows(tmp_path / "whole" / "plain", ALL)
 
@@ -233,6 +231,8 @@ def test_weights_that_were_changed_are_not_measured(mine: Path) -> None:
 def test_a_store_from_before_there_were_measurements(mine: Path) -> None:
     sql = sqlite3.connect(mine / "plain" / "traces.sqlite")
     sql.executescript("DROP TABLE measurements; UPDATE meta SET value = '2' WHERE key = 'schema'")
+    for table in ("tasks", "traces", "calls", "feedback"):
+        sql.execute(f"ALTER TABLE {table} DROP COLUMN seal")
     sql.close()
     before = json.loads(call("status", "plain", "--runs-dir", mine, "--json"))
     assert len(before["generations"][0]["temperatures"]) == 1

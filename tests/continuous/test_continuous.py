@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from helpers.support import iterdeploy
-from iterdeploy.config import ConfigError, RunConfig, TasksConfig
+from iterdeploy.config import RunConfig, TasksConfig
 from iterdeploy.config_file import find_config, load_config
 from iterdeploy.continuous.course import Course, decimal, thousandths
 from iterdeploy.continuous.generate import generate
@@ -16,6 +16,7 @@ from iterdeploy.continuous.judge import judge
 from iterdeploy.continuous.planner import NoWay, solve, waypoints
 from iterdeploy.continuous.taskset import ContinuousTasks, make_task
 from iterdeploy.planning.rng import Rng
+from iterdeploy.sections import ConfigError
 from iterdeploy.tasks import task_set
 from iterdeploy.types import Completion, Split, Status, Verdict
 

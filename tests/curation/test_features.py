@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from helpers.support import trace
-from iterdeploy.config import ConfigError
 from iterdeploy.curation.features import FEATURES, load_features
+from iterdeploy.sections import ConfigError
 from iterdeploy.types import Trace
 
 

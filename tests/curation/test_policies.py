@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from helpers.support import pool_of, trace, weighed
-from iterdeploy.config import ConfigError
 from iterdeploy.curation.named import POLICIES, find_policies
 from iterdeploy.curation.policies import BASELINES, compose, rewarded
+from iterdeploy.sections import ConfigError
 from iterdeploy.types import JUDGED, Status, Trace
 
 PAPER = ("valid", "best_per_task")

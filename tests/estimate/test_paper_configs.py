@@ -7,9 +7,10 @@ import pytest
 
 from helpers.support import HEAVY, ROOT, iterdeploy, watched
 from iterdeploy.cli.main import main
-from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.config import RunConfig
 from iterdeploy.config_file import config_names, find_config, load_config
 from iterdeploy.models.shapes import how_to_get
+from iterdeploy.sections import ConfigError
 
 NAMES = ("blocksworld", "rovers", "sokoban", "ten-domains", "no-curation")
 TEN = {"blocksworld", "rovers", "sokoban", "childsnack", "ferry", "floortile", "miconic", "satellite", "spanner",

@@ -10,7 +10,7 @@ import pytest
 
 from helpers.stores import add
 from helpers.support import assert_refused, config_with, model_copy, trace, write_config
-from iterdeploy.config import ConfigError, ModelConfig
+from iterdeploy.config import ModelConfig
 from iterdeploy.models.chat import (
     completion,
     has_template,
@@ -25,6 +25,7 @@ from iterdeploy.planning.taskset import PlanningTasks
 from iterdeploy.pretraining.tokenizer import build_tokenizer
 from iterdeploy.record.store import TraceStore
 from iterdeploy.samplers.transformers import TransformersSampler
+from iterdeploy.sections import ConfigError
 from iterdeploy.training.batching import collate
 from iterdeploy.training.examples import make_examples
 from iterdeploy.types import Conversation

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from helpers.support import TINY, config_with, trace
-from iterdeploy.config import ConfigError, TasksConfig
+from iterdeploy.config import TasksConfig
 from iterdeploy.metrics.coverage import coverage_of_splits
 from iterdeploy.pddl import Domain, Problem, Status, validate_steps
 from iterdeploy.planning import downward
@@ -20,6 +20,7 @@ from iterdeploy.planning.downward import DownwardError, find_downward, reference
 from iterdeploy.planning.references import recognise, reference_cost
 from iterdeploy.planning.rng import Rng
 from iterdeploy.planning.taskset import PlanningTasks
+from iterdeploy.sections import ConfigError
 from iterdeploy.tasks import task_set
 from iterdeploy.types import Status as Judged
 from iterdeploy.types import Trace

@@ -9,7 +9,7 @@ import pytest
 
 from helpers.support import config_with, iterdeploy
 from iterdeploy import Completion, Observation, Status, Task, Verdict
-from iterdeploy.config import ConfigError, RunConfig, TasksConfig
+from iterdeploy.config import RunConfig, TasksConfig
 from iterdeploy.pddl import Problem
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.hidden import seen
@@ -17,6 +17,7 @@ from iterdeploy.planning.parsed import domain_of, problem_of
 from iterdeploy.planning.plans import plan_of
 from iterdeploy.planning.taskset import PlanningTasks
 from iterdeploy.record.store import TraceStore
+from iterdeploy.sections import ConfigError
 from iterdeploy.tasks import TaskSet, task_set
 from iterdeploy.tasks.environment import Reply, observations_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers.support import shared, values_with
-from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.config import RunConfig
 from iterdeploy.pddl import Domain, Problem, validate_steps
 from iterdeploy.planning import prompts
 from iterdeploy.planning.domains import DOMAINS
@@ -17,6 +17,7 @@ from iterdeploy.planning.obfuscate import disguise, uncover
 from iterdeploy.planning.plans import plan_of
 from iterdeploy.planning.prompts import answer
 from iterdeploy.planning.rng import Rng
+from iterdeploy.sections import ConfigError
 from iterdeploy.tasks import task_set
 from iterdeploy.types import Completion, Status
 

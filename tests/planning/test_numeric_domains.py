@@ -6,13 +6,13 @@ from itertools import pairwise
 import pytest
 
 from helpers.support import config_with
-from iterdeploy.config import ConfigError
 from iterdeploy.pddl import Domain, Problem, validate_steps
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.domains.common import PolicyFailed
 from iterdeploy.planning.mapping import match
 from iterdeploy.planning.prompts import answer
 from iterdeploy.planning.rng import Rng
+from iterdeploy.sections import ConfigError
 from iterdeploy.tasks import task_set
 from iterdeploy.types import Completion, Status
 

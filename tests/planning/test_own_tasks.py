@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from helpers.support import assert_refused, config_with, shared, values_with
-from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.config import RunConfig
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.prompts import answer
 from iterdeploy.planning.rng import Rng
+from iterdeploy.sections import ConfigError
 from iterdeploy.tasks import TaskSet, task_set
 from iterdeploy.types import Completion, Split, Status
 

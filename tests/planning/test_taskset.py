@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from helpers.support import TINY, config_with
-from iterdeploy.config import ConfigError, TasksConfig
+from iterdeploy.config import TasksConfig
 from iterdeploy.pddl import Domain, Problem
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.plans import plan_of
 from iterdeploy.planning.taskset import PlanningTasks
+from iterdeploy.sections import ConfigError
 from iterdeploy.tasks import task_set
 from iterdeploy.types import Completion, Split, Status
 

@@ -15,11 +15,12 @@ import pytest
 
 from helpers.fake_val import install
 from helpers.support import TINY, assert_refused, config_with
-from iterdeploy.config import ConfigError, TasksConfig, ValidationConfig
+from iterdeploy.config import TasksConfig, ValidationConfig
 from iterdeploy.pddl import Domain, Problem
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.prompts import answer
 from iterdeploy.planning.taskset import PlanningTasks
+from iterdeploy.sections import ConfigError
 from iterdeploy.tasks import task_set
 from iterdeploy.types import Completion, Status, Task
 

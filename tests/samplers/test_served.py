@@ -17,7 +17,7 @@ import pytest
 import iterdeploy.samplers.client as client_module
 from helpers.completions import KEY, Server, serving
 from helpers.support import TESTS, assert_refused, config_with, run_of, values_with, whole_traces, write_config
-from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.config import RunConfig
 from iterdeploy.deployment.served_policy import verified
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.planning.taskset import PlanningTasks
@@ -29,6 +29,7 @@ from iterdeploy.samplers.errors import ServerError
 from iterdeploy.samplers.openai import OpenAiSampler
 from iterdeploy.samplers.transformers import TransformersSampler
 from iterdeploy.samplers.vllm import VllmSampler, _rank
+from iterdeploy.sections import ConfigError
 from iterdeploy.steps.components import assemble
 from iterdeploy.steps.stops import Stopped
 from iterdeploy.training.examples import make_examples

@@ -16,7 +16,7 @@ import pytest
 import iterdeploy
 from helpers.support import config_with, model_copy, write_config
 from iterdeploy.cli.main import main
-from iterdeploy.config import ConfigError, ModelConfig
+from iterdeploy.config import ModelConfig
 from iterdeploy.models.loading import base_policy, load, model_folder
 from iterdeploy.redaction import (
     HIDDEN,
@@ -27,6 +27,7 @@ from iterdeploy.redaction import (
     remember,
     without_keys,
 )
+from iterdeploy.sections import ConfigError
 from iterdeploy.types import Policy
 
 FEW = {"generations": 1, "tasks.deployed": 4, "tasks.held_out": 2, "sampling.samples": 1, "curation.policies": ["all"],

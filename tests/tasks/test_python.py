@@ -8,9 +8,10 @@ import pytest
 
 from helpers.support import assert_refused, iterdeploy, values_with, write_config
 from iterdeploy import Completion, Status, Task
-from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.config import RunConfig
 from iterdeploy.config_file import load_config
 from iterdeploy.curation.named import CurationError, find_policies
+from iterdeploy.sections import ConfigError
 from iterdeploy.tasks import task_set
 from iterdeploy.tasks.judging import ProcessJudges
 

@@ -8,7 +8,7 @@ import pytest
 
 from helpers.support import config_with, iterdeploy
 from iterdeploy import Completion, Observation, Status, Task, Verdict
-from iterdeploy.config import ConfigError
+from iterdeploy.sections import ConfigError
 from iterdeploy.tasks import TaskSet, task_set
 from iterdeploy.tasks.judging import ProcessJudges, verdicts
 from iterdeploy.tasks.python import PythonTasks

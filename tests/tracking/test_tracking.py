@@ -12,9 +12,9 @@ import pytest
 from helpers.support import config_with, file_hashes, write_config
 from iterdeploy import tracking
 from iterdeploy.cli.main import main
-from iterdeploy.config import ConfigError
 from iterdeploy.record.files import read_json
 from iterdeploy.record.run_dir import RunDir
+from iterdeploy.sections import ConfigError
 from iterdeploy.tracking import Row, Tracking, check_tracking, rows, write_lines
 from iterdeploy.tracking.trackers import TRACKERS
 

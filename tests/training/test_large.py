@@ -23,10 +23,10 @@ from helpers.fitting import (
 )
 from helpers.random_models import MODELS, OTHER_LOGITS, largest_tensor, random_model
 from helpers.support import example_row, write_config
-from iterdeploy.config import ConfigError
 from iterdeploy.config_file import load_config
 from iterdeploy.models.loading import load
 from iterdeploy.record.run_dir import Stage
+from iterdeploy.sections import ConfigError
 from iterdeploy.training import forward as forward_module
 from iterdeploy.training import importance
 from iterdeploy.training.batching import plan

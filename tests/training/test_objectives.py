@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from helpers.support import TINY, config_with, iterdeploy, weighed, whole_traces, write_config
-from iterdeploy.config import ConfigError, TrainingConfig
+from iterdeploy.config import TrainingConfig
 from iterdeploy.config_file import load_config
 from iterdeploy.curation.policies import rewarded
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.record.store import TraceStore
+from iterdeploy.sections import ConfigError
 from iterdeploy.steps.components import assemble
 from iterdeploy.training.examples import make_examples
 from iterdeploy.training.objective import effective_sample_size, importance_ratios

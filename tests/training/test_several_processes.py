@@ -25,7 +25,7 @@ from helpers.fitting import (
 )
 from helpers.two_processes import train_as_two
 from iterdeploy.cli.failures import explain
-from iterdeploy.config import ConfigError
+from iterdeploy.sections import ConfigError
 from iterdeploy.training import forward as forward_module
 from iterdeploy.training import trainer as trainer_module
 from iterdeploy.training.fit import fit

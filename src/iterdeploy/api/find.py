@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from iterdeploy.config import ConfigError
 from iterdeploy.record.files import RunDirError
+from iterdeploy.sections import ConfigError
 from iterdeploy.wording import did_you_mean, short
 
 LONGEST_NAME = 200

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from iterdeploy.config import UserError
+from iterdeploy.sections import UserError
 
 if TYPE_CHECKING:
     import pandas

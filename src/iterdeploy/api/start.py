@@ -8,13 +8,14 @@ from pathlib import Path
 
 from iterdeploy.api.find import checked_name, find_run
 from iterdeploy.api.look import Run
-from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.config import RunConfig
 from iterdeploy.config_file import find_config, load_config
 from iterdeploy.loop import run_loop
 from iterdeploy.record.extension import extend as extended
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.trust import trusted_config
 from iterdeploy.redaction import command_without_keys
+from iterdeploy.sections import ConfigError
 from iterdeploy.steps.components import assemble
 from iterdeploy.steps.run import Display, Progress
 from iterdeploy.steps.run import Run as Work

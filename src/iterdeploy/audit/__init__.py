@@ -16,8 +16,8 @@ from iterdeploy.audit.observe import Observations, keep_matrix, observe
 from iterdeploy.audit.questions import picked, published
 from iterdeploy.audit.records import Audit, Reward
 from iterdeploy.audit.rewards import reward
-from iterdeploy.config import UserError
 from iterdeploy.curation.features import FEATURES, Feature
+from iterdeploy.sections import UserError
 from iterdeploy.types import NOTHING, Trace
 
 if TYPE_CHECKING:

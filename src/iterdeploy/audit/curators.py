@@ -22,8 +22,8 @@ from iterdeploy.audit.discovery import benjamini_hochberg
 from iterdeploy.audit.observe import Observations
 from iterdeploy.audit.questions import like_tasks
 from iterdeploy.audit.records import CONFIDENCE, Curator, Curators, Taste
-from iterdeploy.config import ConfigError
 from iterdeploy.metrics.correction import holm
+from iterdeploy.sections import ConfigError
 from iterdeploy.types import Feedback
 
 if TYPE_CHECKING:

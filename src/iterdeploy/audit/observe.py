@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from iterdeploy.config import UserError
 from iterdeploy.curation.features import Feature
 from iterdeploy.planning.plans import plan_of
+from iterdeploy.sections import UserError
 from iterdeploy.types import Split, Status, Trace
 
 if TYPE_CHECKING:

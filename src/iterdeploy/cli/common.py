@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from iterdeploy.api.find import find_run
-from iterdeploy.config import UserError
+from iterdeploy.sections import UserError
 from iterdeploy.tables import Table
 from iterdeploy.wording import plain, plain_lines, say, tell
 

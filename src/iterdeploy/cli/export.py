@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from iterdeploy.cli.common import run_path
-from iterdeploy.config import ConfigError
 from iterdeploy.export import make_folder
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.trust import trusted_config
+from iterdeploy.sections import ConfigError
 from iterdeploy.wording import say
 
 

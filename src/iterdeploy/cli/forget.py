@@ -5,9 +5,9 @@ import getpass
 import sys
 
 from iterdeploy.cli.common import quiet, run_path
-from iterdeploy.config import UserError
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.trust import trusted_config
+from iterdeploy.sections import UserError
 from iterdeploy.wording import say
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from iterdeploy.api.find import find_runs
 from iterdeploy.api.look import Run
-from iterdeploy.config import UserError
 from iterdeploy.config_file import config_names, find_config, read_toml
+from iterdeploy.sections import UserError
 from iterdeploy.tables import NOTHING
 from iterdeploy.wording import plain, say
 

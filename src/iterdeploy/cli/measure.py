@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from iterdeploy.cli.common import console, quiet, run_path, show
 from iterdeploy.cli.run import EXIT_STOPPED
-from iterdeploy.config import RunConfig, UserError
+from iterdeploy.config import RunConfig
 from iterdeploy.console.summary import measured, status
 from iterdeploy.metrics.tables import by_temperature
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.trust import trusted_config
+from iterdeploy.sections import UserError
 from iterdeploy.types import Policy, Split
 from iterdeploy.wording import say
 

@@ -6,9 +6,9 @@ from contextlib import suppress
 
 from iterdeploy.api.find import checked_name
 from iterdeploy.cli.common import quiet
-from iterdeploy.config import ConfigError
 from iterdeploy.config_file import find_config, load_config
 from iterdeploy.redaction import command_without_keys
+from iterdeploy.sections import ConfigError
 
 
 def serve(arguments: argparse.Namespace) -> int:

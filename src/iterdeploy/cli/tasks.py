@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
-from iterdeploy.config import ConfigError, TasksConfig
+from iterdeploy.config import TasksConfig
 from iterdeploy.planning.domain import PlanningDomain
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.make import make_task
 from iterdeploy.planning.obfuscate import disguise
 from iterdeploy.planning.parsed import domain_of, read_domain, read_problem
 from iterdeploy.planning.rng import Rng
+from iterdeploy.sections import ConfigError
 from iterdeploy.types import Split
 from iterdeploy.wording import say
 

@@ -4,8 +4,8 @@ import argparse
 import threading
 
 from iterdeploy.cli.common import run_path
-from iterdeploy.config import UserError
 from iterdeploy.record.run_dir import RunDir
+from iterdeploy.sections import UserError
 from iterdeploy.view.server import Server, with_port
 from iterdeploy.view.shelves import View
 from iterdeploy.wording import say

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from iterdeploy.config import UserError
 from iterdeploy.continuous.course import Course, Point
+from iterdeploy.sections import UserError
 
 if TYPE_CHECKING:
     from shapely import Geometry

@@ -5,13 +5,14 @@ from contextlib import suppress
 from functools import cached_property, lru_cache
 from itertools import cycle, islice
 
-from iterdeploy.config import ConfigError, RunConfig, TasksConfig, parse_sizes
+from iterdeploy.config import RunConfig, TasksConfig
 from iterdeploy.continuous.course import Course, decimal
 from iterdeploy.continuous.generate import generate
 from iterdeploy.continuous.geometry import length, need_shapely
 from iterdeploy.continuous.judge import judge
 from iterdeploy.continuous.planner import NoWay, waypoints
 from iterdeploy.planning.rng import Rng
+from iterdeploy.sections import ConfigError, parse_sizes
 from iterdeploy.tasks.judging import Judges, LocalJudges
 from iterdeploy.types import Completion, Split, Task, Verdict
 

@@ -13,8 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from iterdeploy import registry
-from iterdeploy.config import ConfigError
 from iterdeploy.planning.plans import plan_of
+from iterdeploy.sections import ConfigError
 from iterdeploy.types import Trace
 
 Feature = Callable[[Trace], float]

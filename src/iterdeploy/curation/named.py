@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any
 
 from iterdeploy import registry
-from iterdeploy.config import ConfigError, UserError
 from iterdeploy.curation import people, policies
 from iterdeploy.curation.features import FEATURES, Feature
 from iterdeploy.curation.policies import CurationPolicy
+from iterdeploy.sections import ConfigError, UserError
 from iterdeploy.types import Trace, WeightedTrace
 
 KEY = "curation.policies"

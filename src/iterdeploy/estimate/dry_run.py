@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.config import RunConfig
 from iterdeploy.curation.named import find_policies
 from iterdeploy.estimate.arithmetic import (
     BANDWIDTH_SHARE,
@@ -28,6 +28,7 @@ from iterdeploy.estimate.arithmetic import (
     training_cost,
 )
 from iterdeploy.models.shapes import SHAPES, Shape, known_as, read_shape
+from iterdeploy.sections import ConfigError
 from iterdeploy.types import Task
 from iterdeploy.wording import say
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from iterdeploy.config import UserError
+from iterdeploy.sections import UserError
 
 
 class ExportError(UserError):

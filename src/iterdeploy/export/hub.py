@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from iterdeploy.config import ConfigError
 from iterdeploy.export import ExportError
 from iterdeploy.redaction import without_keys
+from iterdeploy.sections import ConfigError
 
 
 def check_push(name: str) -> None:

@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
-from iterdeploy.config import UserError
 from iterdeploy.gateway.callers import Caller
 from iterdeploy.gateway.deployed import Deployed, stick_to
 from iterdeploy.gateway.engine import Ask, Engine, Said
@@ -20,6 +19,7 @@ from iterdeploy.gateway.refusal import Refusal
 from iterdeploy.gateway.tasks import judged
 from iterdeploy.gateway.writer import Writer
 from iterdeploy.record.traffic import Origin, Traffic, new_id, now
+from iterdeploy.sections import UserError
 from iterdeploy.tasks.judging import Judges, verdicts
 from iterdeploy.types import Completion, Policy, Sampling, Task, Trace, Verdict, content_hash
 

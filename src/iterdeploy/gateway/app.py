@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from iterdeploy.config import UserError
 from iterdeploy.gateway.answering import Answer, Answering, unavailable
 from iterdeploy.gateway.anthropic import Anthropic
 from iterdeploy.gateway.callers import Rates, caller, identify
@@ -29,6 +28,7 @@ from iterdeploy.gateway.requests import body_of, check_source, retry_of, session
 from iterdeploy.gateway.turning import Turning
 from iterdeploy.gateway.writer import Writer
 from iterdeploy.record.standing import Key
+from iterdeploy.sections import UserError
 
 LOG = logging.getLogger(__name__)
 Handler = Callable[[Request], Awaitable[Response]]

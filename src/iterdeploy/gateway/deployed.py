@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iterdeploy.config import ConfigError, DeploymentConfig, RunConfig
+from iterdeploy.config import DeploymentConfig, RunConfig
 from iterdeploy.gateway.question import Question
 from iterdeploy.gateway.redacting import Redacting
 from iterdeploy.gateway.refusal import Refusal
@@ -17,6 +17,7 @@ from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.standing import Standing, standing
 from iterdeploy.record.store import TraceStore
 from iterdeploy.record.traffic import Traffic
+from iterdeploy.sections import ConfigError
 from iterdeploy.steps.components import Components
 from iterdeploy.training.trainer import read_policy
 from iterdeploy.types import Policy, content_hash

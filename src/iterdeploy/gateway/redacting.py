@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from iterdeploy import registry
-from iterdeploy.config import ConfigError, RunConfig, UserError
+from iterdeploy.config import RunConfig
 from iterdeploy.gateway.engine import Said
 from iterdeploy.models import chat
+from iterdeploy.sections import ConfigError, UserError
 from iterdeploy.types import Completion
 
 KEY, GROUP = "deployment.redact", "iterdeploy.redactors"

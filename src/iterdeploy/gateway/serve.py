@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iterdeploy.config import ConfigError, RunConfig, UserError
+from iterdeploy.config import RunConfig
 from iterdeploy.gateway.answering import Answering
 from iterdeploy.gateway.deployed import Deployed, check
 from iterdeploy.gateway.embedded import Embedded
@@ -20,6 +20,7 @@ from iterdeploy.models.threads import settle
 from iterdeploy.record import lock
 from iterdeploy.record.run_dir import RunDir, RunDirError
 from iterdeploy.record.traffic import Traffic
+from iterdeploy.sections import ConfigError, UserError
 from iterdeploy.steps.components import Components, assemble
 from iterdeploy.types import Policy
 from iterdeploy.wording import say

@@ -20,10 +20,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from iterdeploy.config import RunConfig, UserError
+from iterdeploy.config import RunConfig
 from iterdeploy.models import chat
 from iterdeploy.models.loading import end_ids
 from iterdeploy.record.traffic import Origin, Traffic, now
+from iterdeploy.sections import UserError
 from iterdeploy.tasks import TaskSet
 from iterdeploy.tasks.judging import verdicts
 from iterdeploy.types import Completion, Feedback, Policy, Sampling, Split, Task, Trace, Verdict, content_hash

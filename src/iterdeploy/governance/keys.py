@@ -3,9 +3,9 @@
 import secrets
 from collections.abc import Sequence
 
-from iterdeploy.config import UserError
 from iterdeploy.governance.serving import Decisions
 from iterdeploy.record.standing import SCOPES, digest
+from iterdeploy.sections import UserError
 
 
 def add_key(

@@ -5,11 +5,11 @@ A gateway that runs sees it at its next request.
 
 from pathlib import Path
 
-from iterdeploy.config import UserError
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.standing import Standing, standing
 from iterdeploy.record.store import TraceStore
 from iterdeploy.record.traffic import Traffic
+from iterdeploy.sections import UserError
 
 
 class Decisions:

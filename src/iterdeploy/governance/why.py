@@ -7,10 +7,10 @@ were at that time. The last entry says what would come of it now.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from iterdeploy.config import UserError
 from iterdeploy.curation.named import find_policies
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.traffic import Traffic, today
+from iterdeploy.sections import UserError
 from iterdeploy.steps.curate import admitted
 from iterdeploy.tasks import TaskSet
 from iterdeploy.types import Split, Status, Trace, WeightedTrace

@@ -10,7 +10,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iterdeploy.config import ConfigError, ModelConfig
+from iterdeploy.config import ModelConfig
+from iterdeploy.sections import ConfigError
 from iterdeploy.types import Completion, Conversation, Prompt
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iterdeploy.config import ConfigError, ModelConfig
+from iterdeploy.config import ModelConfig
 from iterdeploy.models.shapes import how_to_get
+from iterdeploy.sections import ConfigError
 from iterdeploy.types import Policy, content_hash
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 
-from iterdeploy.config import parse_sizes
 from iterdeploy.pddl import Problem
 from iterdeploy.planning.rng import Rng
+from iterdeploy.sections import parse_sizes
 
 Step = tuple[str, ...]
 """One ground action: its name, then its objects, all lower case."""

@@ -15,9 +15,9 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from iterdeploy.config import UserError
 from iterdeploy.pddl import parse_plan
 from iterdeploy.planning.domain import Step
+from iterdeploy.sections import UserError
 
 UNSOLVABLE = (10, 11)
 """Exit statuses of the driver that say so."""

@@ -14,12 +14,13 @@ condition holds, it adds a copy. So they are read, checked and tested as every p
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from iterdeploy.config import ConfigError, TasksConfig
+from iterdeploy.config import TasksConfig
 from iterdeploy.pddl import Domain, PddlError, states
 from iterdeploy.pddl.model import GroundAtom
 from iterdeploy.pddl.reader import normalise
 from iterdeploy.planning.domain import Step
 from iterdeploy.planning.parsed import domain_of, problem_of
+from iterdeploy.sections import ConfigError
 
 LOOK, SEEN = "look--around", "seen--"
 """The action's name, and what the name of a copy begins with; two hyphens keep them apart from anybody's names."""

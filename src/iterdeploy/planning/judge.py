@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from iterdeploy.config import ConfigError, ValidationConfig
+from iterdeploy.config import ValidationConfig
 from iterdeploy.pddl import PddlError, validate_steps
 from iterdeploy.pddl import Status as PlanStatus
 from iterdeploy.pddl import Verdict as PlanVerdict
@@ -12,6 +12,7 @@ from iterdeploy.planning.domain import Step
 from iterdeploy.planning.extract import extract_plan
 from iterdeploy.planning.obfuscate import uncover
 from iterdeploy.planning.parsed import domain_of, problem_of
+from iterdeploy.sections import ConfigError
 from iterdeploy.types import Completion, Status, Task, Verdict
 
 Validator = Callable[[str, str, tuple[Step, ...]], PlanVerdict]

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice, permutations
 
-from iterdeploy.config import ConfigError
 from iterdeploy.pddl import Action, Domain, Problem
 from iterdeploy.pddl.conditions import Atom, Not, conjuncts, show
 from iterdeploy.planning.domain import PlanningDomain
@@ -25,6 +24,7 @@ from iterdeploy.planning.domains.common import problem_text
 from iterdeploy.planning.obfuscate import Disguise
 from iterdeploy.planning.parsed import domain_of, problem_of
 from iterdeploy.planning.rng import Rng
+from iterdeploy.sections import ConfigError
 from iterdeploy.types import content_hash
 
 MOST_MATCHES = 1000

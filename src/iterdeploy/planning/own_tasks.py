@@ -11,7 +11,7 @@ from glob import glob
 from itertools import chain
 from pathlib import Path
 
-from iterdeploy.config import ConfigError, RunConfig, TasksConfig, ValidationConfig
+from iterdeploy.config import RunConfig, TasksConfig, ValidationConfig
 from iterdeploy.pddl import Problem, validate_steps
 from iterdeploy.pddl.conditions import conjuncts, show
 from iterdeploy.planning.hidden import check_hidden
@@ -21,6 +21,7 @@ from iterdeploy.planning.make import make_task, prompts_in_words
 from iterdeploy.planning.parsed import domain_of, problem_of, read_domain, read_problem
 from iterdeploy.planning.references import check_references
 from iterdeploy.planning.rng import Rng
+from iterdeploy.sections import ConfigError
 from iterdeploy.tasks.judging import Judges
 from iterdeploy.types import Completion, Split, Task, Verdict, content_hash
 

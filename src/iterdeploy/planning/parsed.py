@@ -3,8 +3,8 @@
 from functools import lru_cache
 from pathlib import Path
 
-from iterdeploy.config import ConfigError
 from iterdeploy.pddl import Domain, PddlError, Problem
+from iterdeploy.sections import ConfigError
 
 
 @lru_cache(maxsize=64)

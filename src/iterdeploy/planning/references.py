@@ -2,12 +2,12 @@
 
 from functools import lru_cache
 
-from iterdeploy.config import ConfigError
 from iterdeploy.pddl import Domain, Problem, validate_steps
 from iterdeploy.planning.domain import PlanningDomain, Step
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.downward import DownwardError, find_downward, reference_plan
 from iterdeploy.planning.parsed import domain_of, problem_of
+from iterdeploy.sections import ConfigError
 
 
 def check_references(planner: str) -> None:

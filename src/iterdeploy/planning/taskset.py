@@ -7,7 +7,7 @@ tasks never share a PDDL text, and neither do any two tasks of one split.
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 
-from iterdeploy.config import ConfigError, RunConfig, TasksConfig, ValidationConfig
+from iterdeploy.config import RunConfig, TasksConfig, ValidationConfig
 from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.hidden import check_hidden
 from iterdeploy.planning.interactive import judges_of
@@ -15,6 +15,7 @@ from iterdeploy.planning.judge import BUILT_IN, Judge, shorter_plan
 from iterdeploy.planning.make import make_task, prompts_in_words, task_id
 from iterdeploy.planning.references import check_references
 from iterdeploy.planning.rng import Rng
+from iterdeploy.sections import ConfigError
 from iterdeploy.tasks.judging import Judges
 from iterdeploy.types import Completion, Split, Task, Verdict
 

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from iterdeploy.config import ConfigError, Section
 from iterdeploy.models.loading import embedded_models
 from iterdeploy.planning.domains import DOMAINS
+from iterdeploy.sections import ConfigError, Section
 
 
 class DemonstrationConfig(Section):

@@ -20,7 +20,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iterdeploy.config import ConfigError
 from iterdeploy.models.loading import embedded_models, has_bfloat16
 from iterdeploy.models.threads import faster, timed
 from iterdeploy.planning.domains import DOMAINS
@@ -35,6 +34,7 @@ from iterdeploy.pretraining.config import (
 )
 from iterdeploy.pretraining.demonstrations import Mixture, demonstrate
 from iterdeploy.pretraining.tokenizer import build_tokenizer
+from iterdeploy.sections import ConfigError
 from iterdeploy.training.batching import collate, length_buckets
 from iterdeploy.training.objective import token_logprobs, weighted_nll
 from iterdeploy.types import Example

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import tomli_w
 
-from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.config import RunConfig
 from iterdeploy.config_file import load_config
 from iterdeploy.record import lock
 from iterdeploy.record.files import refuse_links, write_text
 from iterdeploy.record.seals import STARTED_AS, check_text, origin, seal_text
 from iterdeploy.record.trust import write_mark
+from iterdeploy.sections import ConfigError
 
 
 def extend(path: Path, generations: int) -> RunConfig:

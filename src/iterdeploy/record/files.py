@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from weakref import finalize
 
-from iterdeploy.config import UserError
+from iterdeploy.sections import UserError
 
 UNFINISHED = "unfinished-"
 OF_TRACKERS = ("tensorboard", "wandb")

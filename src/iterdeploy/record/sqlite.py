@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from iterdeploy.config import UserError
+from iterdeploy.sections import UserError
 
 TRIES, PAUSE = 5, 0.02
 PATIENCE = 60.0

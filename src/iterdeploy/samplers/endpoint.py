@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from iterdeploy.config import ConfigError, RunConfig, ServerConfig
+from iterdeploy.config import RunConfig, ServerConfig
 from iterdeploy.redaction import remember
+from iterdeploy.sections import ConfigError
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What can be wrong with a server, told apart by what it means for a run."""
 
-from iterdeploy.config import UserError
+from iterdeploy.sections import UserError
 
 ADVICE = (
     "Whole batches are stored: start the server again, or lower server.concurrency if it is overloaded, and call "

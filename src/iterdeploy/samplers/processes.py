@@ -15,9 +15,10 @@ from contextlib import suppress
 from multiprocessing.connection import Pipe, wait
 from types import TracebackType
 
-from iterdeploy.config import RunConfig, UserError
+from iterdeploy.config import RunConfig
 from iterdeploy.samplers.protocol import BatchAnswers, PromptBatch
 from iterdeploy.samplers.transformers import TransformersSampler
+from iterdeploy.sections import UserError
 from iterdeploy.types import Completion, Policy
 
 WORTH_IT = 20.0

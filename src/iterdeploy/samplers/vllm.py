@@ -18,13 +18,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.config import RunConfig
 from iterdeploy.redaction import remember, without_keys
 from iterdeploy.samplers import supervisor
 from iterdeploy.samplers.endpoint import Endpoint
 from iterdeploy.samplers.errors import ServerError
 from iterdeploy.samplers.openai import OpenAiSampler
 from iterdeploy.samplers.protocol import BatchAnswers, PromptBatch, TokenPair
+from iterdeploy.sections import ConfigError
 from iterdeploy.types import Completion, Policy, Prompt
 
 BASE = "base"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iterdeploy import registry
-from iterdeploy.config import ConfigError, ModelConfig, RunConfig
+from iterdeploy.config import ModelConfig, RunConfig
 from iterdeploy.curation.named import find_policies, wanted
 from iterdeploy.curation.policies import Keep, compose, rewarded
 from iterdeploy.models import chat
@@ -13,6 +13,7 @@ from iterdeploy.models.loading import base_policy, code_files, context_length, m
 from iterdeploy.record.provenance import Facts
 from iterdeploy.redaction import refuse_keys
 from iterdeploy.samplers import Sampler, check_sampler, make_sampler
+from iterdeploy.sections import ConfigError
 from iterdeploy.steps.clock import Clock
 from iterdeploy.tasks import TaskSet, task_set
 from iterdeploy.tracking import Tracking

@@ -11,9 +11,9 @@ That easy-to-hard beats a fixed mixture under conditions is shown in arXiv 2602.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from iterdeploy.config import parse_sizes
 from iterdeploy.metrics.frontier import by_domain
 from iterdeploy.metrics.results import TaskResult
+from iterdeploy.sections import parse_sizes
 from iterdeploy.steps.run import Run
 from iterdeploy.tasks import Graded
 from iterdeploy.types import Split, Task

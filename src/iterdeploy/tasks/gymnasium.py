@@ -23,7 +23,7 @@ rewards come to `threshold` or more. Where `parse` raises ValueError, nothing ha
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from iterdeploy.config import ConfigError
+from iterdeploy.sections import ConfigError
 from iterdeploy.types import Observation, Task, content_hash
 
 Render = Callable[[Any], str]

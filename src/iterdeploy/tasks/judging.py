@@ -19,7 +19,8 @@ from types import TracebackType
 from typing import Protocol, Self
 from zlib import crc32
 
-from iterdeploy.config import ConfigError, RunConfig
+from iterdeploy.config import RunConfig
+from iterdeploy.sections import ConfigError
 from iterdeploy.tasks.environment import Reply
 from iterdeploy.types import Completion, Observation, Task, Verdict
 

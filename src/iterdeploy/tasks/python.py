@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
 from iterdeploy import registry
-from iterdeploy.config import ConfigError, RunConfig, TasksConfig
+from iterdeploy.config import RunConfig, TasksConfig
+from iterdeploy.sections import ConfigError
 from iterdeploy.tasks import CLASSES, TASKSETS
 from iterdeploy.tasks.environment import Episodes, Reply
 from iterdeploy.tasks.judging import Judges, ProcessJudges

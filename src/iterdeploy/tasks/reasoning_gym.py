@@ -26,7 +26,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, field_validator
 
-from iterdeploy.config import ConfigError, parse_sizes
+from iterdeploy.sections import ConfigError, parse_sizes
 from iterdeploy.types import Completion, Split, Task, Verdict, content_hash
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)

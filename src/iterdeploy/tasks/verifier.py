@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
-from iterdeploy.config import RunConfig, UserError
+from iterdeploy.config import RunConfig
 from iterdeploy.parent import end_with_parent
+from iterdeploy.sections import UserError
 from iterdeploy.tasks.environment import Reply
 from iterdeploy.tasks.python import PythonTasks
 from iterdeploy.types import Completion, Observation, Task, Verdict

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from iterdeploy.config import RunConfig, UserError
+from iterdeploy.config import RunConfig
 from iterdeploy.deployment.deploy import ask, batches
 from iterdeploy.models.threads import settle
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.samplers import PromptBatch, make_sampler
+from iterdeploy.sections import UserError
 from iterdeploy.steps.components import Components, assemble
 from iterdeploy.training.examples import make_examples
 from iterdeploy.training.phase import Phase, TrainingExamples

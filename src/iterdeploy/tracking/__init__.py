@@ -10,10 +10,11 @@ from importlib.util import find_spec
 from itertools import takewhile
 from uuid import uuid4
 
-from iterdeploy.config import ConfigError, RunConfig, TrackingConfig
+from iterdeploy.config import RunConfig, TrackingConfig
 from iterdeploy.record.files import write_text
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.redaction import without_keys
+from iterdeploy.sections import ConfigError
 from iterdeploy.tracking.rows import Row, rows
 from iterdeploy.tracking.trackers import PACKAGES, TRACKERS, Shown
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from iterdeploy.config import ModelConfig, TrainingConfig, UserError
+from iterdeploy.config import ModelConfig, TrainingConfig
 from iterdeploy.record.files import read_json
+from iterdeploy.sections import UserError
 from iterdeploy.types import Example, Policy, content_hash
 
 Progress = Callable[[int, int], None]

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Protocol
 
 from iterdeploy import registry
-from iterdeploy.config import ConfigError, ModelConfig, RunConfig, TrainingConfig
+from iterdeploy.config import ModelConfig, RunConfig, TrainingConfig
+from iterdeploy.sections import ConfigError
 from iterdeploy.training.fit import fit
 from iterdeploy.training.phase import Phase, Progress, TrainingError, TrainingExamples, read_policy, split_validation
 from iterdeploy.training.ranks import Ranks

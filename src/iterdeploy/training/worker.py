@@ -19,7 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from iterdeploy.config import ModelConfig, TrainingConfig, UserError
+from iterdeploy.config import ModelConfig, TrainingConfig
+from iterdeploy.sections import UserError
 from iterdeploy.training.examples import StoredExamples
 from iterdeploy.training.fit import fit
 from iterdeploy.training.phase import Phase, Progress, TrainingError, TrainingExamples

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from iterdeploy.config import UserError
+from iterdeploy.sections import UserError
 from iterdeploy.view.connections import Arriving, Connections
 from iterdeploy.view.shelves import FACETS, View, explained
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from iterdeploy.audit.records import AUDIT, Audit
-from iterdeploy.config import RunConfig, UserError
+from iterdeploy.config import RunConfig
 from iterdeploy.metrics import seeds
 from iterdeploy.metrics.frontier import Frontier, frontier_of
 from iterdeploy.metrics.paired import Paired
@@ -14,6 +14,7 @@ from iterdeploy.record.counts import Counts, count
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report.facts import contents
 from iterdeploy.report.facts.contents import SeenSizes, pretraining_sizes
+from iterdeploy.sections import UserError
 from iterdeploy.theory.records import THEORY, Theory
 
 
