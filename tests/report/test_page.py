@@ -128,8 +128,8 @@ def test_the_figures_take_their_colours_from_the_style(html: str) -> None:
 
 def test_the_tables_hold_the_numbers(html: str) -> None:
     rows = [tuple(row) for row in Reader(html).cells]
-    low_high = [one.held_out.interval for one in measured(8, 20, 30, tasks=40) if one.held_out]
-    intervals = [f"{100 * low:.1f} to {high:.1%}" for low, high in low_high]
+    found = [one.held_out.interval for one in measured(8, 20, 30, tasks=40) if one.held_out]
+    intervals = [f"{100 * interval.low:.1f} to {interval.high:.1%}" for interval in found]
     assert ("0", "20.0%", intervals[0], "40", "20.0%", intervals[0], "40") in rows
     assert ("coverage", "20.0%", "50.0%", "75.0%") in rows
     assert ("95% interval", *intervals) in rows
