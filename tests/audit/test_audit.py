@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from statsmodels.discrete.conditional_models import ConditionalLogit
 
-from helpers.support import assert_refused, iterdeploy, pool_of, trace
+from helpers.support import assert_refused, before_training, iterdeploy, pool_of, trace
 from iterdeploy.audit import Audit, audit, need_statistics
 from iterdeploy.audit.changes import changes
 from iterdeploy.audit.compare import compare
@@ -339,7 +339,6 @@ def test_the_command_audits_a_run_and_leaves_audit_json(
 
 
 def test_a_run_without_a_pool_is_refused(finished_copy: Path) -> None:
-    for path in finished_copy.glob("generation-*/curated.json"):
-        path.unlink()
+    before_training(finished_copy)
     done = iterdeploy("audit", "tiny", "--runs-dir", finished_copy.parent)
     assert_refused(done, "nothing has been curated yet")

@@ -50,7 +50,7 @@ def pool(live: Live, generation: int) -> set[str]:
     found = run_dir.pool(generation)
     run_dir.close()
     assert found is not None
-    return set(found["weights"])
+    return set(found.weights)
 
 
 def acts(live: Live) -> list[Act]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -165,6 +166,14 @@ def run_facts(folder: Path) -> dict[str, Any]:
         elif path.is_file() and path.name not in ("training.json", "SHA256SUMS"):  # the first holds seconds
             facts[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return facts
+
+
+def before_training(folder: Path) -> None:
+    """Takes a finished run back to where its base model was measured and nothing was curated."""
+    for generation in folder.glob("generation-[1-9]*"):
+        shutil.rmtree(generation)
+    shutil.rmtree(folder / "generation-0" / "policy")
+    (folder / "generation-0" / "curated.json").unlink()
 
 
 def assert_whole(folder: Path, generations: int = 2, answers: int = TINY_ANSWERS) -> None:

@@ -12,7 +12,7 @@ from iterdeploy.pretraining.demonstrations import Mixture, demonstrate
 from iterdeploy.pretraining.pretrain import vocabulary
 from iterdeploy.pretraining.tokenizer import build_tokenizer
 
-SIZES = {"blocksworld": range(2, 12), "rovers": range(2, 9), "sokoban": range(5, 12)}
+SIZES = {"blocksworld": range(2, 12), "rovers": range(2, 9), "sokoban": range(5, 12), "tanks": range(2, 9)}
 domains = pytest.mark.parametrize("domain", [DOMAINS[name] for name in SIZES], ids=list(SIZES))
 
 
@@ -60,7 +60,9 @@ def test_a_reasoning_with_any_slips_still_says_some_plan(domain: PlanningDomain)
                 assert step[0] in task.actions
 
 
-@domains
+@pytest.mark.parametrize(
+    "domain", [DOMAINS[name] for name in SIZES if name != "tanks"]
+)  # its numbers are read in bytes
 def test_every_word_of_a_demonstration_is_one_token(domain: PlanningDomain) -> None:
     tokenizer = build_tokenizer(vocabulary([domain.name]))
     single_bytes = set(range(2, 258))

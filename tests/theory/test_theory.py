@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helpers.support import as_version_1
+from helpers.support import as_version_1, before_training
 from iterdeploy.cli.main import main
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.store import TraceStore
@@ -482,6 +482,7 @@ def changed(folder: Path, statement: str) -> None:
     store = sqlite3.connect(folder / "traces.sqlite")
     with store:
         store.execute(statement)
+        store.execute("UPDATE traces SET seal = NULL")
     store.close()
 
 
@@ -490,8 +491,16 @@ def changed(folder: Path, statement: str) -> None:
     [
         ("SELECT 1", 7, ("--generation 7", "0, 1")),
         ("SELECT 1", 2, ("--generation 2", "0, 1")),
-        ("UPDATE traces SET status = 'invalid' WHERE generation = 1", None, ("generation 1", "none of its 24 traces")),
-        ("UPDATE traces SET logprob = NULL WHERE generation = 1", None, ("no recorded log-probabilities",)),
+        (
+            "UPDATE traces SET status = 'invalid' WHERE generation = 1",
+            None,
+            ("generation 1", "none of its 24 traces"),
+        ),
+        (
+            "UPDATE traces SET logprob = NULL WHERE generation = 1",
+            None,
+            ("no recorded log-probabilities",),
+        ),
     ],
 )
 def test_what_cannot_be_looked_at_is_said_before_anything_is_loaded(
@@ -506,7 +515,6 @@ def test_what_cannot_be_looked_at_is_said_before_anything_is_loaded(
 
 
 def test_a_run_that_trained_nothing_has_no_theory(finished_copy: Path) -> None:
-    for path in finished_copy.glob("generation-*/curated.json"):
-        path.unlink()
+    before_training(finished_copy)
     with pytest.raises(TheoryError, match="trained another"):
         choose(RunDir.read(finished_copy), None, 400, quiet)

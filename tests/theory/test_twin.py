@@ -138,6 +138,7 @@ def test_without_a_next_generation_there_is_no_twin(finished_copy: Path) -> None
     import shutil
 
     shutil.rmtree(finished_copy / "generation-1" / "policy")
+    shutil.rmtree(finished_copy / "generation-2")
     with pytest.raises(TheoryError, match="has not trained the next one yet"):
         twins.twin(choose(RunDir.read(finished_copy), 1, 24, quiet))
     done = iterdeploy("theory", "tiny", "--twin", "--generation", 1, "--runs-dir", finished_copy.parent)
