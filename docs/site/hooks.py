@@ -13,7 +13,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = ROOT / "src" / "iterdeploy" / "config.py"
+CONFIG = [ROOT / "src" / "iterdeploy" / name for name in ("config.py", "config_sampling.py")]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -69,7 +69,8 @@ def row(action: argparse.Action) -> str:
 
 def configuration() -> str:
     """Every key with its type, default and meaning: the docstrings of the models that check it."""
-    sections = {node.name: node for node in ast.parse(CONFIG.read_text("utf-8")).body if isinstance(node, ast.ClassDef)}
+    nodes = [node for path in CONFIG for node in ast.parse(path.read_text("utf-8")).body]
+    sections = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
     lines = [
         "# Configuration",
         "",

@@ -1,8 +1,6 @@
 """The configuration of a run, section by section (`config_file` reads it): frozen, and no key that it does not know."""
 
-import re
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -13,6 +11,7 @@ from pydantic import (
     model_validator,
 )
 
+from iterdeploy.config_sampling import EvaluationConfig, SamplingConfig, ServerConfig
 from iterdeploy.sections import RAMPS, Section, default, parse_sizes
 
 
@@ -142,90 +141,6 @@ class ValidationConfig(Section):
     """Seconds that VAL, or a verifier of your own, may take for one answer; one that takes longer is an ERROR."""
     processes: int = Field(0, ge=0, le=1024)
     """Processes in which a verifier of your own judges; 0: as many as there are cores."""
-
-
-class SamplingConfig(Section):
-    sampler: str = "transformers"
-    """Where completions come from: "transformers", in this process; "vllm", a server that is started for each sampling
-    phase; "openai", a running server of that protocol (for both see [server]); or a class of your own, as in
-    tasks.kind."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """Keys of a sampler of your own."""
-    samples: int = Field(1, gt=0, le=100_000)
-    """Samples per deployed task and generation."""
-    held_out_samples: int = Field(1, gt=0, le=100_000)
-    """Samples per held-out task and generation."""
-    temperature: float = Field(1.0, ge=0.01, le=100)
-    max_new_tokens: int = Field(512, gt=0, le=10_000_000)
-    """Tokens that one call of the model may sample."""
-    max_turns: int = Field(16, gt=0, le=10_000)
-    """In an environment: calls of the model in one episode, which has failed if it is not done then."""
-    max_episode_tokens: int = Field(0, ge=0, le=100_000_000)
-    """In an environment: tokens of a whole episode, sent and sampled; it is truncated before a call that might go
-    beyond. 0: as many as the model's context holds."""
-    batch_size: int = Field(128, gt=0, le=1_000_000)
-    """Sequences sampled together; also the unit that is written to the store at once. A server is not held up by the
-    end of a batch: there, small batches only mean that less is lost when a run dies."""
-    processes: int = Field(0, ge=0, le=1024)
-    """For "transformers": processes of this machine that sample, each with `model.threads` threads and the whole model.
-    The answers are the same bits whatever their number. 0: as many as the cores allow, once there is enough to do."""
-    max_truncated: float = Field(0.9, ge=0, le=1)
-    """The run stops when a larger share of a generation's samples is truncated."""
-    max_errors: float = Field(0.1, ge=0, le=1)
-    """The run stops before a larger share of a generation's answers is an ERROR of the validator or of a server."""
-
-
-class EvaluationConfig(Section):
-    """Held-out tasks asked again at other temperatures, only to measure; `iterdeploy measure` adds others later."""
-
-    temperatures: tuple[Annotated[float, Field(ge=0, le=100)], ...] = Field((), strict=False)
-    """Such as [0.0, 0.6]; 0: the likeliest token at every step. Each costs an answer to every held-out task."""
-    samples: int = Field(1, gt=0, le=100_000)
-    """Answers to each held-out task at each of them; at 0 one, as all would be the same."""
-
-    @field_validator("temperatures")
-    @classmethod
-    def _temperatures_can_be_sampled(cls, values: tuple[float, ...]) -> tuple[float, ...]:
-        if low := [value for value in values if 0 < value < 0.01]:
-            raise ValueError(f"a temperature is 0 or at least 0.01, not {low[0]:g}")
-        return values
-
-
-class ServerConfig(Section):
-    """For sampling.sampler = "openai" and "vllm". Keys are never written here: they are in an environment variable."""
-
-    address: str = ""
-    """For "openai": where the server is, such as "http://127.0.0.1:8000/v1"; empty: ITERDEPLOY_ADDRESS says it."""
-    model: str = ""
-    """For "openai": the name under which the server has the base model; empty: the first one that it lists."""
-    api: Literal["completions", "chat"] = "completions"
-    """For "openai": "completions" sends token ids and gets what was sampled; "chat" is for servers that offer nothing
-    else: their traces are re-tokenised and have no log-probabilities."""
-    key_variable: str = ""
-    """For "openai": the environment variable that holds the key; empty: ITERDEPLOY_API_KEY, else OPENAI_API_KEY."""
-    concurrency: int = Field(64, gt=0, le=10_000)
-    """Requests that are under way at once."""
-    timeout: float = Field(1800.0, gt=0, le=1e6)
-    """Seconds that one whole answer may take, its time in the server's queue included; in proportion more where
-    sampling.max_new_tokens is above 8,192. For "vllm" its start may take as long, and at least 1,800."""
-    retries: int = Field(6, ge=0, le=1000)
-    """Further tries of a request after a broken connection, an answer that cannot be used, or status 408, 429 or 5xx.
-    An answer that took too long is asked for once more."""
-    python: str = ""
-    """For "vllm": the interpreter that has vllm; empty: that of ITERDEPLOY_VLLM_PYTHON, else the one that runs this."""
-    arguments: tuple[str, ...] = Field((), strict=False)
-    """For "vllm": further arguments of its server, such as ["--max-model-len", "32768"]."""
-
-    @field_validator("address")
-    @classmethod
-    def _address_is_one(cls, value: str) -> str:
-        if value and not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s@?#]*)?", value):
-            raise ValueError('an address reads like "http://127.0.0.1:8000/v1", without a key or a password in it')
-        try:
-            _ = urlsplit(value).port
-        except ValueError:
-            raise ValueError("the port of an address is a number up to 65535") from None
-        return value.rstrip("/")
 
 
 class CurationConfig(Section):

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from iterdeploy.config import RunConfig, ServerConfig
+from iterdeploy.config import RunConfig
+from iterdeploy.config_sampling import ServerConfig
 from iterdeploy.redaction import remember
 from iterdeploy.sections import ConfigError
 
