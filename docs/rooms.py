@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 DOCS = Path(__file__).parent
-GROUND = ("types", "config", "config_sampling", "sections", "wording", "tables", "forms")
+GROUND = ("types", "config", "config_deployment", "config_sampling", "sections", "wording", "tables", "forms")
 """The ground floor: rooms that import nothing and that every other one may import."""
 
 Rooms = Mapping[str, frozenset[str]]

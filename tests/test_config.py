@@ -355,3 +355,9 @@ def test_a_key_that_is_nearly_right_is_answered_with_the_right_one(tiny_config: 
 def test_a_name_that_is_nearly_right_is_answered_with_the_right_one() -> None:
     with pytest.raises(ConfigError, match=r"did you mean quickstart\?"):
         find_config("quikstart")
+
+
+@pytest.mark.parametrize("said", ["3:30", "24:00", "03:60", "noon", "03:30 ", "03:30:15+02:00"])
+def test_a_time_of_day_that_is_none_is_refused(tiny_config: Write, said: str) -> None:
+    with pytest.raises(ConfigError, match=r'advance_daily.*reads like "03:30"'):
+        load_config(tiny_config({"deployment.advance_daily": said}))

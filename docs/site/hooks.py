@@ -13,7 +13,8 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = [ROOT / "src" / "iterdeploy" / name for name in ("config.py", "config_sampling.py")]
+NAMES = ("config.py", "config_sampling.py", "config_deployment.py")
+CONFIG = [ROOT / "src" / "iterdeploy" / name for name in NAMES]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -11,6 +11,7 @@ from pydantic import (
     model_validator,
 )
 
+from iterdeploy.config_deployment import DeploymentConfig
 from iterdeploy.config_sampling import EvaluationConfig, SamplingConfig, ServerConfig
 from iterdeploy.sections import RAMPS, Section, default, parse_sizes
 
@@ -240,36 +241,6 @@ class TrackingConfig(Section):
     to: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = Field((), strict=False)
     project: str = "iterdeploy"
     """The tracker's project, or experiment, that the run appears in."""
-
-
-class DeploymentConfig(Section):
-    """Of a live deployment (`iterdeploy serve`), in which people and programs ask, and say what is worth publishing."""
-
-    held_out_traffic: float = Field(0.1, ge=0, lt=1)
-    """Share of the prompts, by their hash, whose answers never train: they only measure."""
-    train: bool = True
-    """Whether an answer may train where neither the request nor its key says."""
-    retention_days: int = Field(0, ge=0, le=36_500)
-    """Days after which an answer may no longer train, where neither the request nor its key says; 0: no end."""
-    redact: str = ""
-    """A function from text to text that takes personal data out of what is stored: "path/to/file.py:function"."""
-    models: int = Field(3, gt=0, le=100)
-    """Generations that are held in memory at once by the model in this process."""
-    max_body: int = Field(1_000_000, ge=1_000, le=1_000_000_000)
-    """Bytes of a request."""
-    requests_per_minute: int = Field(6000, gt=0, le=10_000_000)
-    """Of one key, or of all who ask without one."""
-    waiting: int = Field(256, gt=0, le=1_000_000)
-    """Answers that may be under way at once; a further request is asked to come back later."""
-    margin: float = Field(0.05, ge=0, le=1)
-    """The gate: a new generation is promoted only if its held-out coverage is, with 95% confidence, not lower by more
-    than this than that of the promoted one."""
-    max_drift: float = Field(1.0, gt=0, le=1e6)
-    """The gate: nats per token by which the new generation may be away from generation 0."""
-    max_warnings: int = Field(0, ge=0, le=1000)
-    """The gate: warnings of the audit that are accepted."""
-    advance_at: int = Field(0, ge=0, le=1_000_000_000)
-    """New published answers at which the gateway makes the next generation by itself; 0: never."""
 
 
 MOST_ANSWERS = 10_000_000  # of one generation

@@ -2,13 +2,14 @@
 
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
 from helpers.deployments import OPEN_GATE, acts, advance, answering, command, deployed, pool, publish
-from helpers.serving import NAME, tasks_of
+from helpers.serving import NAME, Live, tasks_of
 from helpers.support import assert_refused, iterdeploy
 
 pytestmark = pytest.mark.slow
@@ -91,9 +92,27 @@ def test_a_deployment_advances_by_itself_when_enough_is_published(tmp_path: Path
     publish(live, range(3))
     assert not acts(live)
     publish(live, range(3, 5))
+    assert turned(live), (live.path / "advance.log").read_text()
+    assert answering(live, tasks_of(live.config)[0].prompt) == "1"
+    live.end()
+
+
+def test_a_deployment_advances_by_itself_at_its_time_of_day(tmp_path: Path) -> None:
+    moment = datetime.now(UTC) + timedelta(seconds=75)
+    live = deployed(tmp_path, **OPEN_GATE, **{"deployment.advance_daily": f"{moment:%H:%M:%S}"})
+    published = set(publish(live, range(3)))
+    if datetime.now(UTC) < moment:
+        assert not acts(live), "not before its time"
+    assert turned(live), (live.path / "advance.log").read_text()
+    assert datetime.fromisoformat(acts(live)[0].at) > moment - timedelta(seconds=1)
+    assert pool(live, 0) == published
+    assert "Traceback" not in live.end()
+
+
+def turned(live: Live) -> bool:
+    """Waits until the gateway has made a generation that serves."""
     for _ in range(600):
         if [act.act for act in acts(live)][-1:] == ["promote"]:
-            break
+            return True
         time.sleep(0.5)
-    assert answering(live, tasks_of(live.config)[0].prompt) == "1", (live.path / "advance.log").read_text()
-    live.end()
+    return False

@@ -45,11 +45,18 @@ CHAT, TEXT, MESSAGES = OpenAi(chat=True), OpenAi(chat=False), Anthropic()
 class Gateway:
     """The application. `names`: by which it may be called; None: any, and then keys are needed."""
 
-    def __init__(self, deployed: Deployed, answering: Answering, writer: Writer, names: frozenset[str] | None) -> None:
+    def __init__(
+        self,
+        deployed: Deployed,
+        answering: Answering,
+        writer: Writer,
+        turning: Turning,
+        names: frozenset[str] | None,
+    ) -> None:
         self._deployed = deployed
         self._answering = answering
         self._writer = writer
-        self._turning = Turning(deployed.path, deployed.traffic, deployed.terms.advance_at)
+        self._turning = turning
         self._names = names
         self._rates = Rates(deployed.terms.requests_per_minute)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from iterdeploy.config import DeploymentConfig
+from iterdeploy.config_deployment import DeploymentConfig
 from iterdeploy.gateway.refusal import Refusal
 from iterdeploy.record.standing import SCOPES, Key, Standing, digest
 

@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iterdeploy.config import DeploymentConfig, RunConfig
+from iterdeploy.config import RunConfig
+from iterdeploy.config_deployment import DeploymentConfig
 from iterdeploy.gateway.question import Question
 from iterdeploy.gateway.redacting import Redacting
 from iterdeploy.gateway.refusal import Refusal

@@ -13,6 +13,7 @@ from iterdeploy.gateway.deployed import Deployed, check
 from iterdeploy.gateway.embedded import Embedded
 from iterdeploy.gateway.engine import Engine
 from iterdeploy.gateway.requests import LOOPBACK
+from iterdeploy.gateway.turning import Turning
 from iterdeploy.gateway.upstream import Upstream
 from iterdeploy.gateway.writer import Writer
 from iterdeploy.models.loading import model_folder
@@ -79,20 +80,25 @@ def serve(path: Path, config: RunConfig, host: str, port: int, command: list[str
 
         from iterdeploy.gateway.app import Gateway
 
-        app = Gateway(deployed, answering, writer, names).app()
+        turning = Turning(path, deployed.traffic, deployed.terms)
+        app = Gateway(deployed, answering, writer, turning, names).app()
         say(f"http://{_with_port(host, port)}/  (Ctrl-C ends)", flush=True)
         settings = uvicorn.Config(
             app, lifespan="off", log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30
         )
-        asyncio.run(_serve(uvicorn.Server(settings), engine, answering, listening))
+        asyncio.run(_serve(uvicorn.Server(settings), engine, answering, turning, listening))
 
 
-async def _serve(server: "uvicorn.Server", engine: Engine, answering: Answering, listening: socket.socket) -> None:
+async def _serve(
+    server: "uvicorn.Server", engine: Engine, answering: Answering, turning: Turning, listening: socket.socket
+) -> None:
     await engine.start()
+    daily = asyncio.ensure_future(turning.daily())
     try:
         await server.serve(sockets=[listening])
         await answering.stop()
     finally:
+        daily.cancel()
         await engine.stop()
 
 
