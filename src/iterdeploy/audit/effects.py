@@ -42,7 +42,7 @@ def together(design: Design) -> Joint:
     import numpy as np
 
     scales = np.sqrt(np.mean(design.columns**2, axis=0))
-    basis = spanning(design.nuisance)
+    basis = spanning(design.nuisance) * len(design.kept) ** 0.5  # columns of unit size, as the fit wants them
     matrix = np.column_stack([design.columns / scales, design.nuisance @ basis])
     fit = penalised.fit(matrix, design.kept, design.weights)
     level = fit.values if design.paired else _levelled(matrix, design, fit)
@@ -62,7 +62,7 @@ def _levelled(matrix: "Array", design: Design, fit: penalised.Fit) -> "Array":
 
     features = len(design.names)
     constant = np.zeros(matrix.shape[1])  # its product with every row is 1
-    constant[features:] = matrix[:, features:].T @ np.ones(len(matrix))
+    constant[features:] = matrix[:, features:].mean(axis=0)
     along = matrix @ fit.values
 
     def too_many(shift: float) -> float:

@@ -97,19 +97,18 @@ def mean_interval(rates: Sequence[float], samples: int, confidence: float = 0.95
     """Wilson's score interval for the mean of per-task solve rates in [0, 1].
 
     With one sample per task this is Wilson's interval. With several, samples of one task are not independent, so the
-    number of tasks n is replaced by the effective one, p(1 - p) / (s^2 / n) with s^2 the variance of the rates (the
-    score interval for survey data of Korn and Graubard, 1998), but by no more than there are `samples` in all.
+    number of tasks n is replaced by the effective one, n p(1 - p) / s^2 with s^2 the variance of the rates (the score
+    interval for survey data of Korn and Graubard, 1998), but by no more than there are `samples` in all. Where few tasks
+    differ from the rest, s^2 is itself uncertain; 1/(4n), what one task alone can add at most to it, stands above
+    and below and draws the effective number towards n.
 
     >>> interval = mean_interval([1.0] * 50 + [0.0] * 50, samples=100)
     >>> round(interval.low, 3), round(interval.high, 3)
     (0.404, 0.596)
     """
     tasks, mean = len(rates), fmean(rates)
-    effective = float(tasks)
-    if tasks > 1:
-        variance = math.fsum((rate - mean) ** 2 for rate in rates) / tasks
-        if variance > 0:
-            effective = min(float(samples), tasks * mean * (1 - mean) / variance)
+    variance = math.fsum((rate - mean) ** 2 for rate in rates) / tasks
+    effective = min(float(samples), tasks * (mean * (1 - mean) + 1 / (4 * tasks)) / (variance + 1 / (4 * tasks)))
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     centre = (mean + z * z / (2 * effective)) / (1 + z * z / effective)
     half = z / (1 + z * z / effective) * math.sqrt(mean * (1 - mean) / effective + (z / (2 * effective)) ** 2)
