@@ -8,6 +8,7 @@ from scipy.stats import binom, fisher_exact
 from iterdeploy.audit import penalised
 from iterdeploy.audit.association import PERMUTATIONS, associations, decided
 from iterdeploy.audit.design import Design
+from iterdeploy.audit.effects import together
 from iterdeploy.audit.logit import estimate
 from iterdeploy.audit.power import of_answers, of_pairs
 
@@ -96,3 +97,16 @@ def test_the_power_of_the_exact_test_is_how_often_it_rejects() -> None:
     expected = of_answers(80, 0.25 / (1 + np.exp(-1.5)) + 0.375, 1.5, 0.25, 0.05)
     assert found / 400 == pytest.approx(expected, abs=0.09)
     assert of_pairs(10, 0.0, 0.05) == pytest.approx(2 * binom.cdf(1, 10, 0.5)), "without a taste it is the test's size"
+
+
+def test_the_joint_fit_of_thousands_of_answers_reaches_its_maximum() -> None:
+    """Few are kept, so that the level of all of them is far from zero."""
+    draw = np.random.default_rng(0)
+    rows = 6000
+    detour = (draw.random(rows) < 0.2).astype(float)
+    kept = (draw.random(rows) < 1 / (1 + np.exp(6 - 2 * detour))).astype(float)
+    joint = together(published(detour[:, None], kept))
+    fit = joint.fit
+    scaled = joint.matrix * np.sqrt(fit.expected * (1 - fit.expected))[:, None]
+    leverage = np.einsum("rk,kl,rl->r", scaled, fit.covariance, scaled)
+    assert abs(joint.matrix.T @ (kept - fit.expected + leverage * (0.5 - fit.expected))).max() < 1e-3
