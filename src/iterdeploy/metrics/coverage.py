@@ -98,9 +98,9 @@ def mean_interval(rates: Sequence[float], samples: int, confidence: float = 0.95
 
     With one sample per task this is Wilson's interval. With several, samples of one task are not independent, so the
     number of tasks n is replaced by the effective one, n p(1 - p) / s^2 with s^2 the variance of the rates (the score
-    interval for survey data of Korn and Graubard, 1998), but by no more than there are `samples` in all. Where few tasks
-    differ from the rest, s^2 is itself uncertain; 1/(4n), what one task alone can add at most to it, stands above
-    and below and draws the effective number towards n.
+    interval for survey data of Korn and Graubard, 1998), but by no more than there are `samples` in all. Where few
+    tasks differ from the rest, s^2 is itself uncertain: 1/(4n), the most that one task alone can add to it, stands
+    above and below and draws the effective number towards n.
 
     >>> interval = mean_interval([1.0] * 50 + [0.0] * 50, samples=100)
     >>> round(interval.low, 3), round(interval.high, 3)
