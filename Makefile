@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-
 
 .PHONY: demo serve test test-fast check bench bench-validate bench-startup bench-sampling bench-report bench-light-rows \
         bench-gateway bench-train \
-        bench-sample calibrate test-kills test-vllm test-chat fuzz docs format venv clean
+        bench-sample pictures calibrate test-kills test-vllm test-chat fuzz docs format venv clean
 
 demo: venv          ## the whole loop with the embedded model: five generations on a CPU
 	$(BIN)/iterdeploy run quickstart
@@ -77,6 +77,9 @@ fuzz: venv          ## a million mutated domains, problems, plans and answers
 
 docs: venv          ## the documentation site, in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+pictures: venv      ## after the demo: the pictures of the docs, from its report in a real browser
+	$(BIN)/python docs/pictures.py runs/quickstart
 
 format: venv
 	$(BIN)/ruff check --fix .
