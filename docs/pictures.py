@@ -2,8 +2,8 @@
 
     python docs/pictures.py runs/quickstart
 
-Writes docs/report.png, the report's first screen, and docs/explorer.png, an answer opened in it. Needs Playwright, which is
-among the development tools, and a Chromium.
+Writes docs/report.png, the report's first screen, and docs/explorer.png, an answer opened in it. Needs Playwright, which
+is among the development tools, and a Chromium.
 """
 
 import argparse
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 SIZE = (1280, 900)
-"""Pixels of a page's window: the picture has twice as many each way."""
+"""Pixels of a page's window: the picture has one and a half times as many each way."""
 
 
 def main() -> int:
