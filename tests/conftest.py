@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from helpers import support
+from helpers.postgres import PROGRAMS, Place, Server
 from iterdeploy.wording import show_warnings
 
 
@@ -76,3 +77,15 @@ def finished_copy(finished: Path, tmp_path: Path) -> Path:
     """A copy of the finished run that a test may spoil; its configuration is `../../tiny.toml`."""
     support.write_config(tmp_path)
     return Path(shutil.copytree(finished, tmp_path / "runs" / "tiny"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", *(["postgresql"] if PROGRAMS else [])])
+def place(request: pytest.FixtureRequest) -> Place:
+    return Place(request.getfixturevalue("postgres") if request.param == "postgresql" else None)

@@ -11,6 +11,10 @@ from iterdeploy.sections import Section
 class DeploymentConfig(Section):
     """Of a live deployment (`iterdeploy serve`), in which people and programs ask, and say what is worth publishing."""
 
+    store: str = ""
+    """A PostgreSQL database, such as "postgresql://db.example.org/iterdeploy", in which several gateways keep what they
+    answer and what is decided. User and password come from PGUSER, PGPASSWORD or ~/.pgpass. Empty: a file in the
+    deployment's folder, for one gateway."""
     held_out_traffic: float = Field(0.1, ge=0, lt=1)
     """Share of the prompts, by their hash, whose answers never train: they only measure."""
     train: bool = True
@@ -39,6 +43,18 @@ class DeploymentConfig(Section):
     advance_daily: str = ""
     """Time of day in UTC, such as "03:30", at which the gateway makes the next generation by itself if anything was
     published since the last; empty: never."""
+
+    @field_validator("store")
+    @classmethod
+    def _names_a_database_and_no_password(cls, address: str) -> str:
+        if address and not re.match("postgres(ql)?://", address):
+            raise ValueError('the address of a database begins with "postgresql://"')
+        if "@" in address or "password" in address:
+            raise ValueError(
+                "the address of a database, which is saved with the run, may hold neither user nor password: put them "
+                "into PGUSER and PGPASSWORD, or into ~/.pgpass"
+            )
+        return address
 
     @field_validator("advance_daily")
     @classmethod

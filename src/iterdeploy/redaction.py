@@ -27,6 +27,7 @@ FORMS = tuple(
         r"\bAKIA[0-9A-Z]{16}\b",
         r"(?i)(?<=\bbearer )\S+",
         r"(?<=://)[^/\s@]+(?=@)",
+        r"(?<=postgres://)\S+(?=@)|(?<=postgresql://)\S+(?=@)",
         r"(?i)(?<=key=)(?!value\b)\S+|(?<=token=)\S+|(?<=secret=)\S+|(?<=password=)\S+",
     )
 )

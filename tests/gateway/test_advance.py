@@ -9,14 +9,15 @@ import httpx
 import pytest
 
 from helpers.deployments import OPEN_GATE, acts, advance, answering, command, deployed, pool, publish
+from helpers.postgres import Place
 from helpers.serving import NAME, Live, tasks_of
 from helpers.support import assert_refused, iterdeploy
 
 pytestmark = pytest.mark.slow
 
 
-def test_what_people_publish_makes_the_next_generation_while_the_old_one_serves(tmp_path: Path) -> None:
-    live = deployed(tmp_path, **OPEN_GATE)
+def test_what_people_publish_makes_the_next_generation_while_the_old_one_serves(tmp_path: Path, place: Place) -> None:
+    live = deployed(tmp_path, **OPEN_GATE, **place.config())
     prompt = tasks_of(live.config)[0].prompt
     published = set(publish(live, range(10)))
     ignored = live.ask(tasks_of(live.config)[12].prompt).json()["id"]

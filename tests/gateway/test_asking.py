@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from helpers.postgres import Place
 from helpers.serving import NAME, Live, config_of, events, tasks_of
 from helpers.support import assert_refused, iterdeploy
 from iterdeploy.models.chat import load_tokenizer
@@ -21,8 +22,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    live = Live(tmp_path_factory.mktemp("asking"), config_of())
+def live(tmp_path_factory: pytest.TempPathFactory, place: Place) -> Iterator[Live]:
+    live = Live(tmp_path_factory.mktemp("asking"), config_of(place.config()))
     yield live
     said = live.end()
     assert "Traceback" not in said, said
@@ -213,8 +214,8 @@ def test_hostile_requests_are_refused_in_json(live: Live, content: bytes, header
     assert response.status_code == status and response.json()["error"]["message"], response.text
 
 
-def test_a_killed_gateway_has_lost_nothing_that_it_answered(tmp_path: Path) -> None:
-    live = Live(tmp_path, config_of())
+def test_a_killed_gateway_has_lost_nothing_that_it_answered(tmp_path: Path, place: Place) -> None:
+    live = Live(tmp_path, config_of(place.config()))
     prompts = [task.prompt for task in tasks_of(live.config)]
     answered: list[str] = []
 
@@ -243,6 +244,8 @@ def test_a_killed_gateway_has_lost_nothing_that_it_answered(tmp_path: Path) -> N
     live.end()
 
 
-def test_a_second_gateway_is_refused(live: Live) -> None:
+def test_a_second_gateway_is_refused_where_the_store_is_a_file(tmp_path: Path) -> None:
+    live = Live(tmp_path, config_of())
     done = iterdeploy("serve", live.path / "config.toml", "--name", NAME, "--runs-dir", live.path.parent, "--port", "0")
     assert_refused(done, "is working on this run")
+    live.end()

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from helpers.postgres import Place
 from helpers.serving import Live, config_of, tasks_of
 from iterdeploy.record.store import TraceStore
 from iterdeploy.types import Feedback
@@ -15,8 +16,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    live = Live(tmp_path_factory.mktemp("feedback"), config_of())
+def live(tmp_path_factory: pytest.TempPathFactory, place: Place) -> Iterator[Live]:
+    live = Live(tmp_path_factory.mktemp("feedback"), config_of(place.config()))
     yield live
     said = live.end()
     assert "Traceback" not in said, said

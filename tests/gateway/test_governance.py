@@ -9,14 +9,15 @@ import httpx
 import pytest
 
 from helpers.deployments import OPEN_GATE, acts, advance, answering, command, deployed, pool, publish
+from helpers.postgres import Place
 from helpers.serving import NAME, Live, config_of, tasks_of
 from helpers.support import assert_refused, iterdeploy
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_forgotten_user_is_nowhere_and_what_learnt_from_them_is_made_anew(tmp_path: Path) -> None:
-    live = deployed(tmp_path, **OPEN_GATE)
+def test_a_forgotten_user_is_nowhere_and_what_learnt_from_them_is_made_anew(tmp_path: Path, place: Place) -> None:
+    live = deployed(tmp_path, **OPEN_GATE, **place.config())
     secret = "my name is Zebulon Quagmire"
     theirs = publish(live, range(4), user="zebulon")
     theirs.append(live.ask(secret, headers={"X-Iterdeploy-User": "zebulon"}).json()["id"])
@@ -42,12 +43,14 @@ def test_a_forgotten_user_is_nowhere_and_what_learnt_from_them_is_made_anew(tmp_
     for reading in ("status", "report", "acts"):
         command(live, reading)
     assert "Traceback" not in live.end()
-    for file in live.path.glob("traces.sqlite*"):
+    files = place.files(live.path)
+    assert files
+    for file in files:
         assert secret.encode() not in file.read_bytes() and b"zebulon" not in file.read_bytes()
 
 
-def test_why_a_trace_trained_or_did_not(tmp_path: Path) -> None:
-    live = deployed(tmp_path, **OPEN_GATE)
+def test_why_a_trace_trained_or_did_not(tmp_path: Path, place: Place) -> None:
+    live = deployed(tmp_path, **OPEN_GATE, **place.config())
     published = publish(live, range(6))
     ignored = live.ask(tasks_of(live.config)[7].prompt).json()["id"]
     (refused,) = publish(live, [8], **{"X-Iterdeploy-Train": "no"})

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from helpers.deployments import OPEN_GATE, acts, deployed, pool
+from helpers.postgres import Place
 from helpers.serving import NAME, Live, tasks_of
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.store import TraceStore
@@ -64,9 +65,9 @@ def advancing(live: Live) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def test_nothing_acknowledged_is_lost_and_nothing_is_there_twice(tmp_path: Path) -> None:
+def test_nothing_acknowledged_is_lost_and_nothing_is_there_twice(tmp_path: Path, place: Place) -> None:
     moments = random.Random(16)
-    live = deployed(tmp_path, **OPEN_GATE)
+    live = deployed(tmp_path, **OPEN_GATE, **place.config())
     answers: list[str] = []
     feedback: list[str] = []
     trainer = advancing(live)

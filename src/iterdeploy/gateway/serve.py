@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 GATEWAY = "gateway.lock"
-"""One gateway at a time serves a deployment."""
+"""One gateway at a time serves a deployment whose store is a file."""
 BACKLOG = 1024
 """Connections that may wait to be taken."""
 
@@ -59,8 +59,9 @@ def serve(path: Path, config: RunConfig, host: str, port: int, command: list[str
 
     components = open_folder(path, config, command)
     with ExitStack() as stack:
-        stack.callback(os.close, lock.take(path, GATEWAY))
         deployed = Deployed(path, components)
+        if not deployed.terms.store:
+            stack.callback(os.close, lock.take(path, GATEWAY))
         stack.callback(deployed.store.close)
         Traffic(deployed.store).prepare()
         if host not in LOOPBACK and not deployed.standing().keys:

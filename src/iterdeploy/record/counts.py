@@ -18,7 +18,7 @@ _ANSWERS = f"""
 """
 _LENGTHS = f"""
     SELECT generation, split, domain, {_LENGTH} AS length, count(*)
-    FROM traces JOIN tasks ON tasks.id = task_id WHERE generation < ? AND length IS NOT NULL
+    FROM traces JOIN tasks ON tasks.id = task_id WHERE generation < ? AND {_LENGTH} IS NOT NULL
     GROUP BY generation, split, domain, length ORDER BY length
 """
 _REASONS = """

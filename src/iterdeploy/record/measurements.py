@@ -7,7 +7,7 @@ is written whole or not at all, and a key that is there is never sampled again.
 import json
 from collections.abc import Iterable, Mapping
 
-from iterdeploy.record.rows import sealed
+from iterdeploy.record.rows import inserting, sealed
 from iterdeploy.record.store import TraceStore
 from iterdeploy.types import Task, Trace
 
@@ -29,10 +29,7 @@ class Measurements:
         with self._store.together():
             for trace in traces:
                 row = sealed(_row(trace))
-                places = ", ".join("?" * len(row))
-                self._store.execute(
-                    f"INSERT INTO measurements ({', '.join(row)}) VALUES ({places})", list(row.values())
-                )
+                self._store.execute(inserting("measurements", row), list(row.values()))
             self._store.add_seconds(seconds)
 
     def verdict_counts(self) -> dict[int, dict[str, int]]:

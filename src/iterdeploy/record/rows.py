@@ -5,7 +5,6 @@ file since it was written is an error, never an answer. Rows that version 0.1.0 
 """
 
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from typing import overload
 from zstandard import ZstdError
 
 from iterdeploy.record.blobs import pack, unpack
+from iterdeploy.record.database import Database, Row
 from iterdeploy.record.sqlite import damaged
 from iterdeploy.types import Completion, Feedback, Sampling, Split, Status, Task, Totals, Trace, Verdict
 
@@ -26,7 +26,7 @@ TRACE_COLUMNS = """
 """
 
 
-def seal(row: Mapping[str, object] | sqlite3.Row) -> str:
+def seal(row: Mapping[str, object] | Row) -> str:
     """Of all columns of the row but its number and its seal. SQLite may give a whole number back as a float."""
     names = set(row.keys()) - {"row", "seal"}
     values = {name: _plain(row[name]) for name in names}
@@ -43,8 +43,14 @@ def sealed(row: Mapping[str, object]) -> dict[str, object]:
     return {**row, "seal": seal(row)}
 
 
+def inserting(table: str, row: Mapping[str, object]) -> str:
+    """The statement that writes such a row; a column may be called as a word of SQL."""
+    columns = ", ".join(f'"{name}"' for name in row)
+    return f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * len(row))})"
+
+
 @contextmanager
-def whole(row: sqlite3.Row) -> Iterator[None]:
+def whole(row: Row) -> Iterator[None]:
     """Around the reading of a row. StoreError if it is not as it was written."""
     if row["seal"] is not None and row["seal"] != seal(row):
         raise damaged(f"a row does not fit its seal: {row[0]}")
@@ -57,7 +63,7 @@ def whole(row: sqlite3.Row) -> Iterator[None]:
 class StoredCalls(Sequence[Completion]):
     """The calls of a trace: read from the store whenever they are looked into, and never kept."""
 
-    def __init__(self, sql: sqlite3.Connection, trace_id: str, count: int) -> None:
+    def __init__(self, sql: Database, trace_id: str, count: int) -> None:
         self._sql = sql
         self._trace_id = trace_id
         self._count = count
@@ -83,7 +89,7 @@ class StoredCalls(Sequence[Completion]):
         return tuple(self)[index]
 
 
-def trace_of(row: sqlite3.Row, sql: sqlite3.Connection) -> Trace:
+def trace_of(row: Row, sql: Database) -> Trace:
     """A light trace: its calls are read through the connection when they are looked into."""
     with whole(row):
         return Trace(
@@ -122,7 +128,7 @@ def task_row(task: Task) -> dict[str, object]:
     return sealed(row)
 
 
-def task_of(row: sqlite3.Row) -> Task:
+def task_of(row: Row) -> Task:
     with whole(row):
         return Task(
             id=row["id"],
@@ -170,7 +176,7 @@ def call_row(trace_id: str, number: int, completion: Completion) -> dict[str, ob
     return sealed(row)
 
 
-def completion_of(row: sqlite3.Row) -> Completion:
+def completion_of(row: Row) -> Completion:
     with whole(row):
         return Completion(
             text=row["text"],
@@ -186,7 +192,7 @@ def feedback_row(said: Feedback) -> dict[str, object]:
     return sealed({**asdict(said), "metrics": json.dumps(dict(said.metrics))})
 
 
-def feedback_of(row: sqlite3.Row) -> Feedback:
+def feedback_of(row: Row) -> Feedback:
     with whole(row):
         fields = {name: row[name] for name in row.keys() if name != "seal"}  # noqa: SIM118 - a Row iterates values
         return Feedback(**{**fields, "metrics": json.loads(row["metrics"])})

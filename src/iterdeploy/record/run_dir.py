@@ -46,6 +46,7 @@ from iterdeploy.record.files import (
     write_text,
 )
 from iterdeploy.record.outputs import State, TrainingReport, parsed
+from iterdeploy.record.places import has_content
 from iterdeploy.record.provenance import NOTHING_KNOWN, Call, Facts, provenance, read, written
 from iterdeploy.record.seals import Sealed, check_text, origin, seal_text
 from iterdeploy.record.store import TraceStore
@@ -143,7 +144,7 @@ class RunDir:
             _check_tokenizer(path, config, calls, facts.tokenizer)
             if not accept_code_change:
                 _check_code(path, calls, facts.code)
-            if calls and not _has_content(path / "traces.sqlite"):
+            if calls and not has_content(path / "traces.sqlite"):
                 raise damaged(path / "traces.sqlite", "it is missing or empty")
             run_dir = cls(path, TraceStore(path / "traces.sqlite"), files, locked)
             run_dir.check_store()
@@ -333,10 +334,6 @@ def _check_configuration(path: Path, config: RunConfig) -> None:
             "`iterdeploy extend` adds"
         )
     write_mark(path, config, saved.read_text(encoding="utf-8"))
-
-
-def _has_content(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
 
 
 def _check_tokenizer(path: Path, config: RunConfig, calls: Sequence[Call], tokenizer: str | None) -> None:

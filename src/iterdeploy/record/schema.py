@@ -7,9 +7,10 @@ of measurements, which a reader sees as an empty one, and those before 4 the row
 
 import json
 import math
-import sqlite3
 
 from iterdeploy.record.blobs import unpack
+from iterdeploy.record.database import Database
+from iterdeploy.record.sqlite import Sqlite
 from iterdeploy.types import tokens_digest
 
 VERSION = 4
@@ -51,7 +52,7 @@ CREATE TABLE calls (
 );
 CREATE TABLE feedback (
     row INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE, trace_id TEXT NOT NULL REFERENCES traces (id), user TEXT NOT NULL,
+    id TEXT NOT NULL UNIQUE, trace_id TEXT NOT NULL REFERENCES traces (id), "user" TEXT NOT NULL,
     judgement TEXT NOT NULL, correction TEXT, metrics TEXT NOT NULL, comment TEXT NOT NULL,
     at TEXT NOT NULL, consent TEXT NOT NULL, seal TEXT
 );
@@ -87,14 +88,13 @@ CREATE TEMP TABLE feedback (row, id, trace_id, user, judgement, correction, metr
 """
 
 
-def create(sql: sqlite3.Connection) -> None:
+def create(sql: Database) -> None:
     """The tables of an empty store. Inside a transaction of the caller's."""
-    _execute(sql, OWN + TRACES)
-    sql.execute(f"CREATE TABLE measurements {MEASUREMENTS}")
+    sql.define(f"{OWN} {TRACES} CREATE TABLE measurements {MEASUREMENTS}")
     sql.execute("INSERT INTO meta VALUES ('schema', ?)", [str(VERSION)])
 
 
-def show_as_current(sql: sqlite3.Connection, version: int) -> None:
+def show_as_current(sql: Sqlite, version: int) -> None:
     """Lets a connection read a store of an earlier version as if it were current. Nothing is written into the file."""
     if version == 1:
         _show_1(sql, "traces")
@@ -105,7 +105,7 @@ def show_as_current(sql: sqlite3.Connection, version: int) -> None:
         sql.execute(f"CREATE TEMP TABLE measurements {MEASUREMENTS.replace('REFERENCES tasks (id)', '')}")
 
 
-def migrate(sql: sqlite3.Connection, version: int) -> None:
+def migrate(sql: Sqlite, version: int) -> None:
     """Brings a store of an earlier version forward. Inside a transaction of the caller's."""
     if version == 1:
         _migrate_1(sql)
@@ -116,17 +116,17 @@ def migrate(sql: sqlite3.Connection, version: int) -> None:
     sql.execute("UPDATE meta SET value = ? WHERE key = 'schema'", [str(VERSION)])
 
 
-def _show_1(sql: sqlite3.Connection, old: str) -> None:
+def _show_1(sql: Sqlite, old: str) -> None:
     sql.create_function("facts_of_plan", 5, _facts_of_plan, deterministic=True)
     sql.create_function("sum_of", 1, _sum_of, deterministic=True)
     sql.create_function("digest_of", 1, lambda blob: tokens_digest([unpack("I", blob)]), deterministic=True)
-    _execute(sql, VIEWS_OF_1.format(old=old))
+    sql.define(VIEWS_OF_1.format(old=old))
 
 
-def _migrate_1(sql: sqlite3.Connection) -> None:
+def _migrate_1(sql: Sqlite) -> None:
     sql.execute("DROP INDEX main.traces_by_generation")
     sql.execute("ALTER TABLE main.traces RENAME TO traces_of_1")
-    _execute(sql, TRACES)
+    sql.define(TRACES)
     _show_1(sql, "traces_of_1")
     for table in ("traces", "calls"):
         columns = ", ".join(row[1] for row in sql.execute(f"PRAGMA main.table_info({table})"))
@@ -152,9 +152,3 @@ def _facts_of_plan(
 
 def _sum_of(blob: bytes | None) -> float | None:
     return None if blob is None else math.fsum(unpack("f", blob))
-
-
-def _execute(sql: sqlite3.Connection, script: str) -> None:
-    """Statement by statement, as `executescript` would commit the caller's transaction first."""
-    for statement in script.split(";"):
-        sql.execute(statement)

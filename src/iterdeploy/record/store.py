@@ -15,19 +15,21 @@ from pathlib import Path
 
 from iterdeploy.metrics.records import Outcome
 from iterdeploy.metrics.results import TaskResult
-from iterdeploy.record import schema, sqlite
+from iterdeploy.record import places, schema, sqlite
+from iterdeploy.record.database import Database, Row
 from iterdeploy.record.rows import (
     TRACE_COLUMNS,
     call_row,
     feedback_of,
     feedback_row,
+    inserting,
     task_of,
     task_row,
     trace_of,
     trace_row,
     whole,
 )
-from iterdeploy.record.sqlite import StoreError, damaged
+from iterdeploy.record.sqlite import Sqlite, StoreError, damaged
 from iterdeploy.types import Feedback, Split, Status, Task, Trace
 
 
@@ -77,7 +79,7 @@ class TraceStore:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         try:
-            version = self._connect(sqlite.reader(path) if read_only else sqlite.writer(path))
+            version = self._connect(places.connect(path, read_only=read_only))
             self.found = version is not None
             """Whether anything was written into the store before it was opened."""
             if not self.found and read_only:
@@ -85,28 +87,26 @@ class TraceStore:
                 self._bring_forward()
                 self._sql.execute("PRAGMA query_only = ON")
             elif not self.found:
-                self._sql.execute("PRAGMA journal_mode = WAL")
+                self._sql.prepare()
             if version != schema.VERSION and not read_only:
                 self._bring_forward()
                 version = schema.VERSION
-            elif version is not None and version < schema.VERSION:
+            elif isinstance(self._sql, Sqlite) and version is not None and version < schema.VERSION:
                 schema.show_as_current(self._sql, version)
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_NOTADB:
                 raise
             raise StoreError(f"{path}: this is not a trace store of iterdeploy; nothing was changed") from None
         self._file = path.stat() if path.exists() else None
 
-    def _connect(self, sql: sqlite3.Connection) -> int | None:
+    def _connect(self, sql: Database) -> int | None:
         """The schema version behind the connection."""
         self._sql = sql
-        self._sql.row_factory = sqlite3.Row
-        self._sql.execute("PRAGMA temp_store = MEMORY")  # views of an old store need no file
         return self._version()
 
     def _version(self) -> int | None:
         """The store's schema version; None if nothing has been written into it yet. StoreError for a newer one."""
-        tables = {row["name"] for row in self._sql.execute("SELECT name FROM sqlite_master")}
+        tables = self._sql.tables()
         if not tables:
             return None
         row = "meta" in tables and self._sql.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
@@ -125,7 +125,7 @@ class TraceStore:
             version = self._version()  # asked again: another process may have been faster
             if version is None:
                 schema.create(self._sql)
-            elif version < schema.VERSION:
+            elif isinstance(self._sql, Sqlite) and version < schema.VERSION:
                 schema.migrate(self._sql, version)
 
     def close(self) -> None:
@@ -134,9 +134,8 @@ class TraceStore:
     def check(self) -> None:
         """StoreError unless the file and every row that says what became of an answer are as they were written. What
         the model wrote is checked when it is read."""
-        for (found,) in self._sql.execute("PRAGMA integrity_check(1)"):
-            if found != "ok":
-                raise damaged(found)
+        if found := self._sql.fault():
+            raise damaged(found)
         for rows in (TRACE_COLUMNS, "* FROM measurements"):
             for row in self._sql.execute(f"SELECT {rows}"):
                 with whole(row):
@@ -147,29 +146,28 @@ class TraceStore:
         traces = list(traces)
         with self._transaction():
             for task_id in sorted({trace.task_id for trace in traces}):
-                self._insert("INSERT OR IGNORE", "tasks", task_row(tasks[task_id]))
+                self._insert("tasks", task_row(tasks[task_id]), "ON CONFLICT DO NOTHING")
             for trace in traces:
-                self._insert("INSERT", "traces", trace_row(trace))
+                self._insert("traces", trace_row(trace))
                 for number, completion in enumerate(trace.completions):
-                    self._insert("INSERT", "calls", call_row(trace.id, number, completion))
+                    self._insert("calls", call_row(trace.id, number, completion))
             self._add_seconds(seconds)
 
-    def _insert(self, verb: str, table: str, row: Mapping[str, object]) -> None:
-        names = ", ".join(row)
-        self._sql.execute(f"{verb} INTO {table} ({names}) VALUES (:{', :'.join(row)})", row)
+    def _insert(self, table: str, row: Mapping[str, object], otherwise: str = "") -> None:
+        self._sql.execute(f"{inserting(table, row)} {otherwise}", list(row.values()))
 
     def add_feedback(self, feedback: Iterable[Feedback]) -> None:
         """Adds what people or programs say of traces. IntegrityError for a trace or an id that is there already."""
         with self._transaction():
             for said in feedback:
-                self._insert("INSERT", "feedback", feedback_row(said))
+                self._insert("feedback", feedback_row(said))
 
     def feedback(self, trace_id: str | None = None, up_to: int | None = None) -> Iterator[Feedback]:
         """What was said of a trace, or of all, in the order in which it came in; up to a row, or all of it."""
         wanted = {"trace_id = ?": trace_id, "row <= ?": up_to}
         clauses = {clause: value for clause, value in wanted.items() if value is not None}
         where, values = f"WHERE {' AND '.join(clauses)}" if clauses else "", list(clauses.values())
-        columns = "id, trace_id, user, judgement, correction, metrics, comment, at, consent, seal"
+        columns = 'id, trace_id, "user", judgement, correction, metrics, comment, at, consent, seal'
         yield from map(feedback_of, self._sql.execute(f"SELECT {columns} FROM feedback {where} ORDER BY row", values))
 
     def add_seconds(self, seconds: Mapping[tuple[int, str], float]) -> None:
@@ -263,13 +261,15 @@ class TraceStore:
 
     def results(self, generations: int) -> Iterator[TaskResult]:
         """How the tasks of the first `generations` generations went, also where they were asked only to measure."""
-        query = """SELECT generation, split, domain, size, task_id, sum(status = 'valid'), count(*), NULL
-            FROM traces JOIN tasks ON tasks.id = task_id WHERE generation < ?1 GROUP BY generation, task_id
+        query = """SELECT generation, split, domain, size, tasks.id, count(*) FILTER (WHERE status = 'valid'), count(*),
+                NULL
+            FROM traces JOIN tasks ON tasks.id = task_id WHERE generation < ? GROUP BY generation, tasks.id
             UNION ALL
-            SELECT generation, split, domain, size, task_id, sum(status = 'valid'), count(*), temperature
-            FROM measurements JOIN tasks ON tasks.id = task_id WHERE generation < ?1
-            GROUP BY generation, task_id, temperature"""
-        return starmap(TaskResult, self._sql.execute(query, [generations]))
+            SELECT generation, split, domain, size, tasks.id, count(*) FILTER (WHERE status = 'valid'), count(*),
+                temperature
+            FROM measurements JOIN tasks ON tasks.id = task_id WHERE generation < ?
+            GROUP BY generation, tasks.id, temperature"""
+        return starmap(TaskResult, self._sql.execute(query, [generations, generations]))
 
     def written(self, after: int = 0) -> Iterator[TraceRef]:
         """The traces written after the row `after`, in the order of their writing."""
@@ -321,13 +321,24 @@ class TraceStore:
             out.setdefault(domain, {})[status] = count
         return out
 
-    def rows(self, query: str, values: Sequence[object] = ()) -> Iterator[sqlite3.Row]:
+    def rows(self, query: str, values: Sequence[object] = ()) -> Iterator[Row]:
         """For the other modules of this room, which count in SQL."""
         return iter(self._sql.execute(query, values))
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> None:
         """For the other modules of this room that write, inside `together`."""
         self._sql.execute(statement, values)
+
+    def has(self, table: str) -> bool:
+        return table in self._sql.tables()
+
+    def define(self, script: str) -> None:
+        """Makes further tables, inside `together`."""
+        self._sql.define(script)
+
+    def shrink(self) -> None:
+        """Writes the tables anew, so that what was deleted is nowhere in them."""
+        self._sql.shrink()
 
     def together(self) -> "_Transaction":
         """A context in which everything that is written is there whole or not at all; others may stand inside it."""
@@ -346,19 +357,22 @@ class TraceStore:
 
 
 class _Transaction:
-    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK when the body raises; within another one a savepoint."""
+    """BEGIN ... COMMIT, or ROLLBACK when the body raises; within another one a savepoint."""
 
-    def __init__(self, sql: sqlite3.Connection) -> None:
+    def __init__(self, sql: Database) -> None:
         self._sql = sql
         self._inner = sql.in_transaction
 
     def __enter__(self) -> None:
-        self._sql.execute("SAVEPOINT inner" if self._inner else "BEGIN IMMEDIATE")
+        if self._inner:
+            self._sql.execute("SAVEPOINT within")
+        else:
+            self._sql.begin()
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if error is None:
-            self._sql.execute("RELEASE inner" if self._inner else "COMMIT")
+            self._sql.execute("RELEASE within" if self._inner else "COMMIT")
         elif self._sql.in_transaction:  # on a full disk SQLite has already rolled back
-            self._sql.execute("ROLLBACK TO inner" if self._inner else "ROLLBACK")
+            self._sql.execute("ROLLBACK TO within" if self._inner else "ROLLBACK")
             if self._inner:
-                self._sql.execute("RELEASE inner")
+                self._sql.execute("RELEASE within")

@@ -11,21 +11,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+from iterdeploy.record.rows import inserting
 from iterdeploy.record.store import TraceStore
 from iterdeploy.types import JSON
 
 TABLES = """
-CREATE TABLE IF NOT EXISTS origins (
-    trace_id TEXT PRIMARY KEY, user TEXT NOT NULL, key TEXT NOT NULL, session TEXT NOT NULL, at TEXT NOT NULL,
+CREATE TABLE origins (
+    trace_id TEXT PRIMARY KEY, "user" TEXT NOT NULL, key TEXT NOT NULL, session TEXT NOT NULL, at TEXT NOT NULL,
     train INTEGER NOT NULL, keep_until TEXT NOT NULL, delivered INTEGER NOT NULL, retry TEXT UNIQUE,
     asked TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS origins_of_session ON origins (session, at);
-CREATE INDEX IF NOT EXISTS origins_of_user ON origins (user);
-CREATE TABLE IF NOT EXISTS acts (
+CREATE INDEX origins_of_session ON origins (session, at);
+CREATE INDEX origins_of_user ON origins ("user");
+CREATE TABLE acts (
     row INTEGER PRIMARY KEY, at TEXT NOT NULL, who TEXT NOT NULL, act TEXT NOT NULL, details TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS forgotten (
+CREATE TABLE forgotten (
     trace_id TEXT PRIMARY KEY, generation INTEGER NOT NULL, status TEXT NOT NULL
 ) WITHOUT ROWID;
 """
@@ -98,22 +99,20 @@ class Traffic:
         self.store = store
 
     def prepare(self) -> None:
-        """Makes the tables."""
+        """Makes the tables if they are not there."""
         with self.store.together():
-            for statement in filter(str.strip, TABLES.split(";")):
-                self.store.execute(statement)
+            if not self.there:
+                self.store.define(TABLES)
 
     @property
     def there(self) -> bool:
         """Whether the store has ever been that of a deployment."""
-        return any(self.store.rows("SELECT 1 FROM sqlite_master WHERE name = 'origins'"))
+        return self.store.has("origins")
 
     def add(self, origin: Origin) -> None:
         """IntegrityError if the trace has one, or the retry is taken."""
         values = asdict(origin)
-        self.store.execute(
-            f"INSERT INTO origins ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", list(values.values())
-        )
+        self.store.execute(inserting("origins", values), list(values.values()))
 
     def deliver(self, trace_id: str) -> None:
         self.store.execute("UPDATE origins SET delivered = 1 WHERE trace_id = ?", [trace_id])
@@ -137,7 +136,7 @@ class Traffic:
         return list(self._origins("WHERE session = ? AND key = ? ORDER BY at, trace_id", [session, key]))
 
     def of_user(self, user: str) -> list[Origin]:
-        return list(self._origins("WHERE user = ? ORDER BY at, trace_id", [user]))
+        return list(self._origins('WHERE "user" = ? ORDER BY at, trace_id', [user]))
 
     def _origins(self, where: str, values: list[object]) -> Iterator[Origin]:
         for row in self.store.rows(f"SELECT * FROM origins {where}", values):
@@ -145,7 +144,7 @@ class Traffic:
 
     def unjudged(self, count: int) -> list[str]:
         """Ids of at most `count` delivered answers that nobody has judged, the oldest first."""
-        query = """SELECT trace_id FROM origins WHERE delivered AND NOT EXISTS
+        query = """SELECT trace_id FROM origins WHERE delivered = 1 AND NOT EXISTS
             (SELECT 1 FROM feedback WHERE feedback.trace_id = origins.trace_id AND judgement != 'metric')
             ORDER BY at, trace_id LIMIT ?"""
         return [row["trace_id"] for row in self.store.rows(query, [count])]
@@ -175,7 +174,7 @@ class Traffic:
 
     def forget(self, user: str, traces: Sequence[str]) -> int:
         """Deletes the traces, their tasks where nobody else asked them, and what the user said. How many judgements."""
-        said = int(next(self.store.rows("SELECT count(*) FROM feedback WHERE user = ?", [user]))[0])
+        said = int(next(self.store.rows('SELECT count(*) FROM feedback WHERE "user" = ?', [user]))[0])
         for trace_id in traces:
             self.store.execute(
                 "INSERT INTO forgotten SELECT id, generation, status FROM traces WHERE id = ?", [trace_id]
@@ -184,14 +183,13 @@ class Traffic:
                 ("calls", "trace_id"), ("feedback", "trace_id"), ("origins", "trace_id"), ("traces", "id")
             ):  # fmt: skip
                 self.store.execute(f"DELETE FROM {table} WHERE {column} = ?", [trace_id])
-        self.store.execute("DELETE FROM feedback WHERE user = ?", [user])
+        self.store.execute('DELETE FROM feedback WHERE "user" = ?', [user])
         self.store.execute("DELETE FROM tasks WHERE id NOT IN (SELECT task_id FROM traces)")
         return said
 
     def shrink(self) -> None:
-        """Writes the file anew, so that what was deleted is nowhere in it."""
-        self.store.execute("VACUUM")
-        self.store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Writes the tables anew, so that what was deleted is nowhere in them."""
+        self.store.shrink()
 
     def forgotten_counts(self) -> dict[int, dict[str, int]]:
         """Generation -> status -> traces that were there."""

@@ -37,6 +37,8 @@ def what_it_would_execute(config: RunConfig) -> list[str]:
     for key, names in named.items():
         if own := [name for name in names if ":" in name]:
             found.append(f"the Python code of {', '.join(own)} ({key})")
+    if config.deployment and config.deployment.store:
+        found.append(f"the database {config.deployment.store}, as this user (deployment.store)")
     server = config.server
     if config.sampling.sampler == "vllm" and (server.python or server.arguments):
         words = " ".join([server.python or "vLLM", *server.arguments])
@@ -55,7 +57,7 @@ def trusted_config(folder: Path, trust: bool = False) -> RunConfig:
     check_text(saved)
     config = load_config(saved)
     code = what_it_would_execute(config)
-    if code and not trust and not _is_marked(folder):
+    if code and not trust and not is_marked(folder):
         raise RunDirError(
             f"{folder}: this run was not started by this user on this machine, and its configuration asks for "
             f"{'; '.join(code)}. Nothing was run: look at {saved}, and add --trust if you trust it"
@@ -69,7 +71,8 @@ def write_mark(folder: Path, config: RunConfig, text: str) -> None:
         write_text(folder / MARK, mark + "\n")
 
 
-def _is_marked(folder: Path) -> bool:
+def is_marked(folder: Path) -> bool:
+    """Whether this user wrote, or trusts, the configuration that lies there."""
     mark = _mark((folder / "config.toml").read_bytes())
     return mark is not None and (folder / MARK).is_file() and (folder / MARK).read_bytes() == f"{mark}\n".encode()
 
