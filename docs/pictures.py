@@ -2,8 +2,8 @@
 
     python docs/pictures.py runs/quickstart
 
-Writes docs/report.png, the report's first screen, and docs/explorer.png, an answer opened in it. Needs Playwright, which
-is among the development tools, and a Chromium.
+Writes docs/report.png, the report's first screen, and docs/explorer.png, an answer opened in it. Needs Playwright,
+which is among the development tools, and a Chromium.
 """
 
 import argparse
