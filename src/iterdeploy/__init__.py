@@ -14,7 +14,18 @@ takes no time: what starts, reads and compares runs is loaded when it is first u
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from iterdeploy.types import Completion, Observation, Policy, Split, Status, Task, Trace, Verdict, WeightedTrace
+from iterdeploy.types import (
+    Completion,
+    Demonstration,
+    Observation,
+    Policy,
+    Split,
+    Status,
+    Task,
+    Trace,
+    Verdict,
+    WeightedTrace,
+)
 
 if TYPE_CHECKING:
     from iterdeploy.api.compare import Comparison, compare
@@ -29,6 +40,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Comparison",
     "Completion",
+    "Demonstration",
     "Generation",
     "Observation",
     "Policy",

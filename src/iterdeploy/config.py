@@ -30,6 +30,9 @@ class ModelConfig(Section):
     """Whether prompts go through the model's chat template; auto: if it has one."""
     thinking: Literal["default", "on", "off"] = "default"
     """For chat templates with a switch: `enable_thinking` as it is passed on; default: it is not."""
+    system: str = ""
+    """What stands before every conversation as the system's message, or before the text for a model without a chat
+    template; empty: nothing, or what the template says by itself."""
 
 
 class TasksConfig(Section):
@@ -61,6 +64,9 @@ class TasksConfig(Section):
     names: Literal["own", "known"] | dict[str, str] = "own"
     """For kind = "pddl": the file's own names in the prompt, or those that the embedded models know; a table of
     predicate, action or constant of the file = ours says what the domain's structure leaves open."""
+    examples: int = Field(0, ge=0, le=100)
+    """Solved tasks of the same domain that the model is shown first, as earlier turns of the chat, or as text if it has
+    no chat template: of the same sizes, and never a deployed or a held-out task."""
     obfuscate: bool = False
     """Random names for everything in the prompt, other ones for each task: no name tells what it means."""
     references: Literal["scripted", "downward", "none"] = "scripted"
@@ -273,6 +279,12 @@ class RunConfig(Section):
                 f"a generation of {answers:,} answers is more than the {MOST_ANSWERS:,} that are possible: lower "
                 "tasks.deployed, tasks.held_out, sampling.samples or evaluation.samples"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _users_ask_as_they_do(self) -> Self:
+        if self.deployment is not None and self.tasks.examples:
+            raise ValueError("tasks.examples: not with [deployment], whose users ask as they like; set it to 0")
         return self
 
     @model_validator(mode="after")

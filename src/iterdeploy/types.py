@@ -98,22 +98,38 @@ class Completion:
     logprobs: tuple[float, ...] | None
     """log p of each sampled id at temperature 1, in nats, under the policy and precision that sampled it."""
     finish_reason: str
-    """"stop" (an end-of-sequence token), "length" (the token limit), or "error": there is no answer, so no tokens."""
+    """"stop" (an end-of-sequence token), "stop_text" (a text of sampling.stop, which is part of the answer), "length"
+    (the token limit), or "error": there is no answer, so no tokens."""
     reasoning_tokens: int
     """Tokens before and including the end of the reasoning; 0 without one."""
 
 
 @dataclass(frozen=True, slots=True)
+class Demonstration:
+    """A task with a right answer, which a model may be shown before it is asked."""
+
+    prompt: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
-    """What a model is asked with in the middle of an episode: what was sent and sampled before, and a new message."""
+    """What a model is asked with where a task's text is not all: what it is shown first, what was sent and sampled
+    before, and a new message."""
 
     messages: tuple[str, ...]
     """What the model was sent, in order: one more than `calls`."""
-    calls: tuple[Completion, ...]
+    calls: tuple[Completion, ...] = ()
+    shown: tuple[Demonstration, ...] = ()
+
+    @classmethod
+    def opening(cls, message: str, shown: tuple[Demonstration, ...]) -> "Prompt":
+        """What a model is asked with first."""
+        return cls((message,), (), shown) if shown else message
 
 
 Prompt: TypeAlias = str | Conversation
-"""What one call of the model is asked with: a task's text, or a conversation that goes on."""
+"""What one call of the model is asked with: a task's text, or a conversation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,6 +181,17 @@ def test_the_task_set():
     assert full[0].prompt.endswith(deployed[0].prompt) and "(move 1.5 -0.25)" in full[0].prompt
 
 
+def test_courses_that_are_shown_are_solved_and_asked_nowhere():
+    tasks = ContinuousTasks(config(examples=3, sizes="1-2").tasks, 4)
+    shown = tasks.demonstrations("course")
+    assert len(shown) == 3 and not {example.prompt for example in shown} & {
+        task.prompt for task in [*tasks.held_out, *tasks.deployed(0)]
+    }
+    for example, task in zip(shown, tasks._examples, strict=True):
+        assert example.prompt == task.prompt
+        assert judge(task, [Completion(example.answer, (), (), None, "stop", 0)]).status is Status.VALID
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -1,6 +1,6 @@
 """The task set `kind = "continuous"`: a point robot finds its way past polygons, by moves in any direction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from itertools import cycle, islice
@@ -10,13 +10,13 @@ from iterdeploy.continuous.course import Course, decimal
 from iterdeploy.continuous.generate import generate
 from iterdeploy.continuous.geometry import length, need_shapely
 from iterdeploy.continuous.judge import judge
-from iterdeploy.continuous.planner import NoWay, waypoints
+from iterdeploy.continuous.planner import NoWay, solve, waypoints
 from iterdeploy.planning.rng import Rng
 from iterdeploy.sections import ConfigError, parse_sizes
 from iterdeploy.tasks.judging import Judges, LocalJudges
-from iterdeploy.types import Completion, Split, Task, Verdict
+from iterdeploy.types import Completion, Demonstration, Split, Task, Verdict
 
-KEYS = ("kind", "sizes", "deployed", "held_out", "fresh", "prompt", "references")
+KEYS = ("kind", "sizes", "deployed", "held_out", "fresh", "prompt", "examples", "references")
 INSTRUCTIONS = """A robot, which is a point, is in a rectangular field with polygons in it. Lead it to the goal.
 Below, `field` gives the field's width and height; one corner of it is (0, 0). Each `obstacle` lists the corners of a
 polygon as x y x y ... Each move (move dx dy) takes the robot along a straight line, dx to the right and dy up, and may
@@ -65,6 +65,10 @@ class ContinuousTasks:
         """The same in every generation, unless the configuration says fresh."""
         return self._deployed(generation if self._config.fresh else 0)
 
+    def demonstrations(self, domain: str) -> Sequence[Demonstration]:
+        """As many as `tasks.examples` says, of courses that are neither held out nor deployed."""
+        return [Demonstration(task.prompt, _answer(Course.parse(task.payload["course"]))) for task in self._examples]
+
     def judge(self, task: Task, completions: Sequence[Completion]) -> Verdict:
         return judge(task, completions)
 
@@ -78,18 +82,30 @@ class ContinuousTasks:
     def describe(self) -> Mapping[str, str]:
         return {"Tasks": f"courses with {self._config.sizes} obstacles", "Prompts": self._config.prompt}
 
+    @cached_property
+    def _examples(self) -> list[Task]:
+        apart = {task.payload["course"] for task in self.held_out}
+        return self._make(Split.DEPLOYED, self._config.examples, "examples", apart, _has_way)
+
     @lru_cache(maxsize=2)  # noqa: B019 - one task set lives as long as its run
     def _deployed(self, batch: int) -> list[Task]:
-        apart = {task.payload["course"] for task in self.held_out}
+        apart = {task.payload["course"] for task in [*self.held_out, *self._examples]}
         return self._make(Split.DEPLOYED, self._config.deployed, f"deployed-{batch}", apart)
 
-    def _make(self, split: Split, count: int, stream: str, avoid: set[str]) -> list[Task]:
+    def _make(
+        self,
+        split: Split,
+        count: int,
+        stream: str,
+        avoid: set[str],
+        wanted: Callable[[Course], bool] = lambda course: True,
+    ) -> list[Task]:
         seen = set(avoid)
         tasks: list[Task] = []
         for index, size in enumerate(islice(cycle(self._sizes), count)):
             rng = Rng("course", self._seed, stream, index)
             course = generate(size, rng)
-            while course.text in seen:
+            while course.text in seen or not wanted(course):
                 course = generate(size, rng)
             seen.add(course.text)
             tasks.append(make_task(course, size, split, self._config))
@@ -103,3 +119,16 @@ def make_task(course: Course, size: int, split: Split, config: TasksConfig) -> T
             payload["reference_cost"] = decimal(round(length(waypoints(course))))
     prompt = (INSTRUCTIONS if config.prompt == "full" else "") + course.text
     return Task.make(domain="course", size=size, split=split.value, prompt=prompt, payload=payload)
+
+
+def _has_way(course: Course) -> bool:
+    try:
+        solve(course)
+    except NoWay:
+        return False
+    return True
+
+
+def _answer(course: Course) -> str:
+    moves = "".join(f"(move {decimal(dx)} {decimal(dy)})\n" for dx, dy in solve(course))
+    return f"<plan>\n{moves}</plan>"

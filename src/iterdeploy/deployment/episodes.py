@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from iterdeploy.deployment import Request
 from iterdeploy.samplers import Failed, PromptBatch
+from iterdeploy.tasks import Shown
 from iterdeploy.tasks.environment import Reply, observations_of, told
 from iterdeploy.tasks.judging import Judges
-from iterdeploy.types import Completion, Conversation, Observation, Prompt, Verdict, content_hash
+from iterdeploy.types import Completion, Conversation, Demonstration, Observation, Prompt, Verdict, content_hash
 
 Fits = Callable[[Prompt], bool]
 """Whether a prompt leaves enough of an episode's tokens for one more call."""
@@ -20,6 +21,7 @@ Fits = Callable[[Prompt], bool]
 @dataclass
 class Episode:
     request: Request
+    shown: tuple[Demonstration, ...] = ()
     observed: list[Observation] = field(default_factory=list)
     calls: list[Completion] = field(default_factory=list)
     verdict: Verdict | None = None
@@ -30,9 +32,10 @@ class Episode:
         """What the model is asked with next: the task with what the environment says at the start, then what it says
         to each action."""
         first, *later = [self.request.task.prompt, *(observation.text for observation in self.observed)]
+        messages = (first + "".join(later[:1]), *later[1:])
         if not self.calls:
-            return first + "".join(later)
-        return Conversation((first + later[0], *later[1:]), tuple(self.calls))
+            return Conversation.opening(messages[0], self.shown)
+        return Conversation(messages, tuple(self.calls), self.shown)
 
     def hear(self, reply: Reply, fits: Fits) -> None:
         if isinstance(reply, Observation):
@@ -46,8 +49,8 @@ class Episode:
 class Flight:
     """The episodes of a batch, which are stored together."""
 
-    def __init__(self, requests: Sequence[Request], seed: int) -> None:
-        self.episodes = [Episode(request) for request in requests]
+    def __init__(self, requests: Sequence[Request], seed: int, shown: Shown = lambda task: ()) -> None:
+        self.episodes = [Episode(request, shown(request.task)) for request in requests]
         self._seed = seed
         self._turn = 0
 

@@ -31,13 +31,13 @@ class Sampled:
         self._run = run
 
     def traces(self, policy: Policy, owed: Sequence[Sequence[Request]]) -> Iterator[Batch]:
-        run, prompts = self._run, [request.task.prompt for request in owed[0]]
+        run, prompts = self._run, [self._run.components.prompt(request.task) for request in owed[0]]
         with (
             run.clock.activity(Activity.SAMPLING),
             verified(policy, run.sampler(policy), prompts, run) as sampler,
             run.tasks.judges() as judges,
         ):
-            flights = [Flight(batch, self._seed(policy.generation, batch)) for batch in owed]
+            flights = [Flight(batch, self._seed(policy.generation, batch), run.components.shown) for batch in owed]
             for flight in self._landed(flights, sampler, judges, _fits(policy, judges, run)):
                 yield Batch(
                     [episode.request for episode in flight.episodes],

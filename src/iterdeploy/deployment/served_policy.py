@@ -17,7 +17,7 @@ from iterdeploy.models.scoring import policy_logprobs
 from iterdeploy.samplers import Sampler
 from iterdeploy.steps.run import Run
 from iterdeploy.steps.stops import Stopped
-from iterdeploy.types import Policy
+from iterdeploy.types import Policy, Prompt
 
 ROWS, TOKENS = 8, 512
 """Texts that are read for each generation they come from, and how many of their tokens."""
@@ -40,7 +40,7 @@ class Text:
 
 
 @contextmanager
-def verified(policy: Policy, sampler: Sampler, prompts: Sequence[str], run: Run) -> Iterator[Sampler]:
+def verified(policy: Policy, sampler: Sampler, prompts: Sequence[Prompt], run: Run) -> Iterator[Sampler]:
     """The sampler, entered; if its model is in another process, shown to be the policy. Stops the run if it is not."""
     _check_tokenizer(policy, run.policy(0))
     texts: list[Text] = []
@@ -68,7 +68,7 @@ def _check_tokenizer(policy: Policy, base: Policy) -> None:
         )
 
 
-def _texts(policy: Policy, prompts: Sequence[str], run: Run) -> list[Text]:
+def _texts(policy: Policy, prompts: Sequence[Prompt], run: Run) -> list[Text]:
     """Stored answers of generation 0 and of the one before the policy's; for generation 0, prompts."""
     store = run.store
     texts = [
@@ -80,7 +80,7 @@ def _texts(policy: Policy, prompts: Sequence[str], run: Run) -> list[Text]:
     if texts:
         return texts
     tokenizer = load_tokenizer(Path(policy.base_model), run.config.model)
-    encoded = [prompt_ids(tokenizer, prompt, run.config.model)[: TOKENS + 1] for prompt in sorted(set(prompts))]
+    encoded = [prompt_ids(tokenizer, prompt, run.config.model)[: TOKENS + 1] for prompt in dict.fromkeys(prompts)]
     return [Text(ids[:1], ids[1:], None, None) for ids in encoded[:ROWS]]
 
 

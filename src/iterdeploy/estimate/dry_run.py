@@ -29,7 +29,7 @@ from iterdeploy.estimate.arithmetic import (
 )
 from iterdeploy.models.shapes import SHAPES, Shape, known_as, read_shape
 from iterdeploy.sections import ConfigError
-from iterdeploy.types import Task
+from iterdeploy.types import Conversation, Task
 from iterdeploy.wording import say
 
 VALUE_BYTES = {"float32": 4, "bfloat16": 2}
@@ -117,15 +117,16 @@ def _plan(config: RunConfig, answer: int) -> Plan:
         return _plan_without_model(config, shape, answer)
     parts = assemble(config)
     deployed, held_out = parts.tasks.deployed(0), parts.tasks.held_out
-    lengths = prompt_lengths(parts.base, [*deployed, *held_out], config.model)
+    lengths = prompt_lengths(parts, [*deployed, *held_out])
     return Plan(config, parts.base.base_model, shape, deployed, held_out, parts.tasks.describe(), lengths, answer, [])
 
 
 def _plan_without_model(config: RunConfig, shape: Shape, answer: int) -> Plan:
+    from iterdeploy.models.chat import plain_text
     from iterdeploy.models.loading import model_folder
     from iterdeploy.planning.judge import BUILT_IN, Judge
     from iterdeploy.samplers import check_sampler
-    from iterdeploy.tasks import task_set
+    from iterdeploy.tasks import demonstrated, task_set
     from iterdeploy.tracking import check_tracking
 
     lacking = []
@@ -143,7 +144,11 @@ def _plan_without_model(config: RunConfig, shape: Shape, answer: int) -> Plan:
     find_policies(config.curation.policies)
     tasks = task_set(config.model_copy(update={"validation": BUILT_IN}))
     deployed, held_out = tasks.deployed(0), tasks.held_out
-    lengths = [math.ceil(len(task.prompt) / CHARACTERS_PER_TOKEN) for task in [*deployed, *held_out]]
+    shown = demonstrated(tasks, config.tasks)
+    lengths = [
+        math.ceil(len(plain_text(Conversation.opening(task.prompt, shown(task)), config.model)) / CHARACTERS_PER_TOKEN)
+        for task in [*deployed, *held_out]
+    ]
     if (longest := max(lengths) + config.sampling.max_new_tokens) > shape.context:
         raise ConfigError(
             f"sampling.max_new_tokens: prompt and answer may have {longest:,} tokens together, but the model's context "

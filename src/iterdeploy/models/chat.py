@@ -6,7 +6,6 @@ are kept as they were sampled, and text is only ever made from ids, never the ot
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from iterdeploy.types import Completion, Conversation, Prompt
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+ROLES = ("user", "assistant")
 THINK_END = "</think>"
 ANSWER = "@answer@"
 """Stands for an answer while a template is looked at."""
@@ -50,18 +50,27 @@ def load_tokenizer(folder: Path, config: ModelConfig) -> "PreTrainedTokenizerBas
 
 
 def prompt_ids(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, config: ModelConfig) -> list[int]:
-    """The ids that the model is asked with: the prompt as it stands, or as the user's turn of the chat template.
+    """The ids that the model is asked with: the prompt as it stands, or as turns of the chat template.
 
     A conversation goes on from the very ids that were sent and sampled before: only its new message is rendered, so the
     model sees its earlier turns as it wrote them, its reasoning included.
     """
-    if isinstance(prompt, Conversation):
+    if isinstance(prompt, Conversation) and prompt.calls:
         last = prompt.calls[-1]
         added = _next_turn(tokenizer, prompt.messages[-1], last, config)
         return [*last.prompt_token_ids, *last.token_ids, *text_ids(tokenizer, added)]
     if not renders(tokenizer, config):
-        return text_ids(tokenizer, prompt)
+        return text_ids(tokenizer, plain_text(prompt, config))
     return conversation_ids(tokenizer, chat_messages(prompt), config)
+
+
+def plain_text(prompt: Prompt, config: ModelConfig) -> str:
+    """What a model without a chat template reads before its first call: the system text, each demonstration, and the
+    task, with an empty line between them."""
+    asked = prompt if isinstance(prompt, Conversation) else Conversation((prompt,))
+    before = [config.system] if config.system else []
+    before += [example.prompt + example.answer for example in asked.shown]
+    return "".join(f"{text}\n\n" for text in before) + asked.messages[0]
 
 
 def renders(tokenizer: "PreTrainedTokenizerBase", config: ModelConfig) -> bool:
@@ -73,18 +82,22 @@ def conversation_ids(
     tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Mapping[str, str]], config: ModelConfig
 ) -> list[int]:
     """The ids of a conversation whose next turn is the model's, by its chat template."""
-    return text_ids(tokenizer, _rendered(tokenizer, messages, config))
+    return text_ids(tokenizer, _rendered(tokenizer, with_system(messages, config), config))
+
+
+def with_system(messages: Sequence[Mapping[str, str]], config: ModelConfig) -> list[Mapping[str, str]]:
+    """The conversation after `model.system`, unless it brings a system message itself."""
+    own = [message for message in messages[:1] if message["role"] == "system"]
+    return [*([{"role": "system", "content": config.system}] if config.system and not own else []), *messages]
 
 
 def chat_messages(prompt: Prompt) -> list[dict[str, str]]:
-    """The prompt as a chat: what was sent is the user's, what was sampled the assistant's."""
-    if isinstance(prompt, str):
-        return [{"role": "user", "content": prompt}]
-    turns: list[dict[str, str]] = []
-    for message, call in zip_longest(prompt.messages, prompt.calls):
-        turns.append({"role": "user", "content": message})
-        turns += [{"role": "assistant", "content": call.text}] if call else []
-    return turns
+    """The prompt as a chat: what was sent is the user's, what was shown or sampled the assistant's."""
+    asked = prompt if isinstance(prompt, Conversation) else Conversation((prompt,))
+    said = [(example.prompt, example.answer) for example in asked.shown]
+    said += [(message, call.text) for message, call in zip(asked.messages, asked.calls, strict=False)]
+    turns = [{"role": role, "content": text} for pair in said for role, text in zip(ROLES, pair, strict=True)]
+    return [*turns, {"role": ROLES[0], "content": asked.messages[-1]}]
 
 
 def _next_turn(tokenizer: "PreTrainedTokenizerBase", message: str, last: Completion, config: ModelConfig) -> str:
@@ -99,10 +112,16 @@ def _next_turn(tokenizer: "PreTrainedTokenizerBase", message: str, last: Complet
 
 def _rendered(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Mapping[str, str]], config: ModelConfig) -> Any:
     """A conversation in the model's template, up to where the model goes on."""
+    from jinja2 import TemplateError
+
     options: dict[str, Any] = {} if config.thinking == "default" else {"enable_thinking": config.thinking == "on"}
-    return tokenizer.apply_chat_template(
-        [dict(message) for message in messages], tokenize=False, add_generation_prompt=True, **options
-    )
+    try:
+        return tokenizer.apply_chat_template(
+            [dict(message) for message in messages], tokenize=False, add_generation_prompt=True, **options
+        )
+    except TemplateError as error:
+        hint = "leave model.system out" if config.system else 'set model.chat = "never"'
+        raise ConfigError(f"model.chat: the model's chat template refuses the conversation: {error}; {hint}") from None
 
 
 def text_ids(tokenizer: "PreTrainedTokenizerBase", text: Any) -> list[int]:
@@ -110,7 +129,7 @@ def text_ids(tokenizer: "PreTrainedTokenizerBase", text: Any) -> list[int]:
     return ids
 
 
-def prompt_lengths(folder: Path, prompts: Sequence[str], config: ModelConfig) -> list[int]:
+def prompt_lengths(folder: Path, prompts: Sequence[Prompt], config: ModelConfig) -> list[int]:
     """Tokens of each prompt as `prompt_ids` gives them; `transformers` is loaded only for a chat template."""
     path = folder / "tokenizer.json"
     try:
@@ -124,7 +143,8 @@ def prompt_lengths(folder: Path, prompts: Sequence[str], config: ModelConfig) ->
         raise
     except Exception as error:  # the libraries raise nothing more specific
         raise ConfigError(f"model.name: {path} is not a tokenizer: {error}") from None
-    return [len(one.ids) for one in plain.encode_batch(list(prompts), add_special_tokens=False)]
+    texts = [plain_text(prompt, config) for prompt in prompts]
+    return [len(one.ids) for one in plain.encode_batch(texts, add_special_tokens=False)]
 
 
 def completion(

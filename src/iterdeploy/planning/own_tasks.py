@@ -13,17 +13,16 @@ from pathlib import Path
 
 from iterdeploy.config import RunConfig, TasksConfig, ValidationConfig
 from iterdeploy.pddl import Problem, validate_steps
-from iterdeploy.pddl.conditions import conjuncts, show
 from iterdeploy.planning.hidden import check_hidden
 from iterdeploy.planning.interactive import judges_of
 from iterdeploy.planning.judge import BUILT_IN, Judge, shorter_plan
 from iterdeploy.planning.make import make_task, prompts_in_words
-from iterdeploy.planning.parsed import domain_of, problem_of, read_domain, read_problem
+from iterdeploy.planning.parsed import content, domain_of, problem_of, read_domain, read_problem
 from iterdeploy.planning.references import check_references
 from iterdeploy.planning.rng import Rng
 from iterdeploy.sections import ConfigError
 from iterdeploy.tasks.judging import Judges
-from iterdeploy.types import Completion, Split, Task, Verdict, content_hash
+from iterdeploy.types import Completion, Split, Task, Verdict
 
 NOT_ASKED = ("domains", "sizes", "deployed", "held_out", "fresh", "schedule")
 """Keys that only generated tasks have: here the files say which tasks there are."""
@@ -97,7 +96,7 @@ class OwnTasks:
             problem = self._problem(text)
             if validate_steps(domain_of(self._domain_text), problem, ()).valid:
                 raise ConfigError(f"tasks.problem_files: {path}: the goal holds at the start, there is nothing to plan")
-            same = first.setdefault(_content(problem), path)
+            same = first.setdefault(content(problem), path)
             if same != path:
                 raise ConfigError(f"tasks.problem_files: {same} and {path} are the same task: remove one of them")
 
@@ -111,6 +110,8 @@ def _check_keys(config: TasksConfig) -> None:
     for key in NOT_ASKED:
         if getattr(config, key) != getattr(unset, key):
             raise ConfigError(f'tasks.{key}: not with tasks.kind = "pddl", where the files say which tasks there are')
+    if config.examples:
+        raise ConfigError('tasks.examples: not with tasks.kind = "pddl", whose domains bring no planner')
     if config.names != "own" and (config.obfuscate or config.prompt == "full"):
         raise ConfigError("tasks.names: only for compact prompts without tasks.obfuscate")
     if config.held_out_share and config.held_out_files:
@@ -140,13 +141,3 @@ def _matches(pattern: str, key: str, config: TasksConfig) -> list[Path]:
     if not files:
         raise ConfigError(f"{key}: no problem file matches {pattern} (relative paths start from {Path.cwd()})")
     return files
-
-
-def _content(problem: Problem) -> str:
-    """The same for all texts of one task, whatever its name, its comments and the order of its facts."""
-    return content_hash(
-        sorted(problem.objects.items()),
-        sorted(problem.init),
-        sorted([(function, str(value)) for function, value in problem.values.items()]),
-        sorted(map(show, conjuncts(problem.goal))),
-    )

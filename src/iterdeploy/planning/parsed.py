@@ -4,7 +4,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from iterdeploy.pddl import Domain, PddlError, Problem
+from iterdeploy.pddl.conditions import conjuncts, show
 from iterdeploy.sections import ConfigError
+from iterdeploy.types import content_hash
 
 
 @lru_cache(maxsize=64)
@@ -15,6 +17,16 @@ def domain_of(text: str) -> Domain:
 @lru_cache(maxsize=20_000)
 def problem_of(text: str, domain_text: str) -> Problem:
     return Problem.parse(text, domain_of(domain_text))
+
+
+def content(problem: Problem) -> str:
+    """The same for all texts of one task, whatever its name, its comments and the order of its facts."""
+    return content_hash(
+        sorted(problem.objects.items()),
+        sorted(problem.init),
+        sorted([(function, str(value)) for function, value in problem.values.items()]),
+        sorted(map(show, conjuncts(problem.goal))),
+    )
 
 
 def read_domain(path: Path, key: str) -> str:

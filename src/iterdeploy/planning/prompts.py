@@ -110,8 +110,12 @@ def _changes(domain: Domain, problem: Problem, steps: list[Step]) -> Reasoning:
 def answer(reasoning: Reasoning, steps: list[Step]) -> str:
     """A whole answer: reasoning between <think> and </think>, then the plan between <plan> and </plan>."""
     thought = "".join(" ".join(line) + "\n" for line in reasoning)
-    plan = "".join(_atom(step) + "\n" for step in steps)
-    return f"<think>\n{thought}</think>\n<plan>\n{plan}</plan>"
+    return f"<think>\n{thought}</think>\n{plan(steps)}"
+
+
+def plan(steps: list[Step]) -> str:
+    """An answer without reasoning."""
+    return "<plan>\n" + "".join(_atom(step) + "\n" for step in steps) + "</plan>"
 
 
 def _actions(name: str) -> list[str]:

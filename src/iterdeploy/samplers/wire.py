@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from iterdeploy.config import RunConfig
-from iterdeploy.models.chat import chat_messages, completion, load_tokenizer, prompt_ids
+from iterdeploy.models.chat import chat_messages, completion, load_tokenizer, prompt_ids, with_system
 from iterdeploy.models.loading import end_ids, vocabulary_size
 from iterdeploy.redaction import holds_a_key, in_a_message
 from iterdeploy.samplers.errors import Unusable
@@ -83,7 +83,7 @@ class Wire:
             "seed": int(seed[:8], 16) >> 1,
         }
         if self.chat:
-            return {**body, "messages": chat_messages(prompt)}
+            return {**body, "messages": with_system(chat_messages(prompt), self.config.model)}
         return {
             **body,
             "prompt": self.ids(prompt),

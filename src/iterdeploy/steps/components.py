@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iterdeploy import registry
-from iterdeploy.config import ModelConfig, RunConfig
+from iterdeploy.config import RunConfig
 from iterdeploy.curation.named import find_policies, wanted
 from iterdeploy.curation.policies import Keep, compose, rewarded
 from iterdeploy.models import chat
@@ -15,10 +15,10 @@ from iterdeploy.redaction import refuse_keys
 from iterdeploy.samplers import Sampler, check_sampler, make_sampler
 from iterdeploy.sections import ConfigError
 from iterdeploy.steps.clock import Clock
-from iterdeploy.tasks import TaskSet, task_set
+from iterdeploy.tasks import Shown, TaskSet, demonstrated, task_set
 from iterdeploy.tracking import Tracking
 from iterdeploy.training.trainer import Trainer, make_trainer
-from iterdeploy.types import Policy, Task
+from iterdeploy.types import Conversation, Policy, Prompt, Task
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Components:
     config: RunConfig
     base: Policy
     tasks: TaskSet
+    shown: Shown
     curation: Keep
     trainer: Trainer
     clock: Clock
@@ -33,6 +34,10 @@ class Components:
 
     def sampler(self, policy: Policy) -> Sampler:
         return make_sampler(policy, self.config)
+
+    def prompt(self, task: Task) -> Prompt:
+        """What the model is asked with first."""
+        return Conversation.opening(task.prompt, self.shown(task))
 
     def facts(self) -> Facts:
         """What the run's provenance says of them."""
@@ -55,10 +60,18 @@ def assemble(config: RunConfig) -> Components:
     curation = configured_curation(config)
     folder = model_folder(config.model)
     tasks = task_set(config)
-    base = base_policy(folder)
-    _check_context(config, base, [*tasks.deployed(0), *tasks.held_out])
-    trainer = make_trainer(config)
-    return Components(config, base, tasks, curation, trainer, clock, tracking)
+    parts = Components(
+        config,
+        base_policy(folder),
+        tasks,
+        demonstrated(tasks, config.tasks),
+        curation,
+        make_trainer(config),
+        clock,
+        tracking,
+    )
+    _check_context(parts)
+    return parts
 
 
 def configured_curation(config: RunConfig) -> Keep:
@@ -76,12 +89,12 @@ def configured_curation(config: RunConfig) -> Keep:
     return lambda traces: rewarded(training.baseline, keep(traces))
 
 
-def _check_context(config: RunConfig, base: Policy, tasks: Sequence[Task]) -> None:
+def _check_context(parts: Components) -> None:
     """Every prompt and the longest answer allowed must fit into the model's context together."""
-    context = context_length(Path(base.base_model))
+    config, context = parts.config, context_length(Path(parts.base.base_model))
     if context is None:
         return
-    longest = max(prompt_lengths(base, tasks, config.model))
+    longest = max(prompt_lengths(parts, [*parts.tasks.deployed(0), *parts.tasks.held_out]))
     if longest + config.sampling.max_new_tokens > context:
         raise ConfigError(
             f"sampling.max_new_tokens: the model's context holds {context} tokens, the longest prompt has {longest}, "
@@ -92,6 +105,6 @@ def _check_context(config: RunConfig, base: Policy, tasks: Sequence[Task]) -> No
         )
 
 
-def prompt_lengths(base: Policy, tasks: Sequence[Task], config: ModelConfig) -> list[int]:
+def prompt_lengths(parts: Components, tasks: Sequence[Task]) -> list[int]:
     """Tokens of each task's prompt as the model is asked with it."""
-    return chat.prompt_lengths(Path(base.base_model), [task.prompt for task in tasks], config)
+    return chat.prompt_lengths(Path(parts.base.base_model), list(map(parts.prompt, tasks)), parts.config.model)

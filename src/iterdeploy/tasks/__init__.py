@@ -9,15 +9,18 @@
         def judge(self, task, completions): ...     # -> Verdict; called in several processes at once
         def describe(self): ...                     # optional; {"Tasks": "sums of two numbers"}, for reports
         def order(self, verdict): ...               # optional; a tuple, the smaller the better the valid answer
+        def demonstrations(self, domain, count): ...   # optional; for tasks.examples: tasks with answers
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Protocol, runtime_checkable
 
 from iterdeploy import registry
-from iterdeploy.config import RunConfig
+from iterdeploy.config import RunConfig, TasksConfig
+from iterdeploy.sections import ConfigError
 from iterdeploy.tasks.judging import Judges
-from iterdeploy.types import Task, Verdict
+from iterdeploy.types import Demonstration, Task, Verdict
 
 
 class TaskSet(Protocol):
@@ -52,6 +55,18 @@ class Graded(Protocol):
         ...
 
 
+@runtime_checkable
+class Demonstrating(Protocol):
+    """A task set that can show how tasks are solved."""
+
+    def demonstrations(self, domain: str) -> Sequence[Demonstration]:
+        """As many as `tasks.examples` says, the same ones each time; of no task that is deployed or held out."""
+        ...
+
+
+Shown = Callable[[Task], tuple[Demonstration, ...]]
+"""Task -> what the model is shown before it is asked."""
+
 TASKSETS = {
     "planning": "iterdeploy.planning.taskset:PlanningTasks.of",
     "pddl": "iterdeploy.planning.own_tasks:OwnTasks.of",
@@ -72,3 +87,13 @@ def task_set(config: RunConfig) -> TaskSet:
         config
     )
     return tasks
+
+
+def demonstrated(tasks: TaskSet, config: TasksConfig) -> Shown:
+    """What `tasks.examples` says. ConfigError if it is to be shown what there is not."""
+    if not config.examples:
+        return lambda task: ()
+    if not isinstance(tasks, Demonstrating):
+        raise ConfigError(f'tasks.examples: tasks.kind = "{config.kind}" makes no demonstrations; leave it out')
+    shown = cache(lambda domain: tuple(tasks.demonstrations(domain)))
+    return lambda task: shown(task.domain)

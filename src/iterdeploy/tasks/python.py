@@ -15,7 +15,7 @@ from iterdeploy.sections import ConfigError
 from iterdeploy.tasks import CLASSES, TASKSETS
 from iterdeploy.tasks.environment import Episodes, Reply
 from iterdeploy.tasks.judging import Judges, ProcessJudges
-from iterdeploy.types import Completion, Split, Task, Verdict, content_hash
+from iterdeploy.types import Completion, Demonstration, Split, Task, Verdict, content_hash
 
 MEMBERS = ("held_out", "deployed")
 
@@ -36,6 +36,7 @@ class PythonTasks:
             raise
         except Exception as error:
             raise ConfigError(f"tasks.kind: {self._kind} fails when it is made: {registry.described(error)}") from error
+        self._shown: dict[str, Sequence[Demonstration]] = {}
         self._episodes: Episodes | None = None
         if hasattr(self._tasks, "environment"):
             threshold = float(getattr(self._tasks, "threshold", 1.0))
@@ -59,7 +60,28 @@ class PythonTasks:
         tasks = self._checked(self._tasks.deployed(generation), Split.DEPLOYED)
         if not tasks:
             raise ConfigError(f"tasks.kind: {self._kind} deploys no task in generation {generation}")
-        return [task for task in tasks if _content(task) not in apart]
+        domains = {task.domain for task in [*self.held_out, *tasks]}
+        shown = {example.prompt for domain in domains for example in self.demonstrations(domain)}
+        return [task for task in tasks if _content(task) not in apart and task.prompt not in shown]
+
+    def demonstrations(self, domain: str) -> Sequence[Demonstration]:
+        """As many as `tasks.examples` says. ConfigError if the class makes none, or shows a held-out task."""
+        count = self._config.tasks.examples
+        if domain not in self._shown:
+            self._shown[domain] = self._demonstrations(domain, count) if count else []
+        return self._shown[domain]
+
+    def _demonstrations(self, domain: str, count: int) -> Sequence[Demonstration]:
+        if not hasattr(self._tasks, "demonstrations"):
+            raise ConfigError(f"tasks.examples: {self._kind} has no method `demonstrations(domain, count)`")
+        made = list(self._tasks.demonstrations(domain, count))
+        asked = {task.prompt for task in self.held_out}
+        if len(made) != count or any(not isinstance(each, Demonstration) or each.prompt in asked for each in made):
+            raise ConfigError(
+                f"tasks.examples: {self._kind} gives {made!r:.200} for {domain}: it must give {count} records "
+                "Demonstration(prompt, answer), none of them of a held-out task"
+            )
+        return made
 
     def judges(self) -> Judges:
         return ProcessJudges(self._config, 1 if self._episodes is None else self._config.sampling.max_turns)
@@ -101,5 +123,5 @@ def _check_keys(config: TasksConfig) -> None:
     """What would be ignored in silence is refused."""
     unset = TasksConfig.model_validate({"kind": config.kind})
     for key in TasksConfig.model_fields:
-        if key not in ("kind", "options") and getattr(config, key) != getattr(unset, key):
+        if key not in ("kind", "options", "examples") and getattr(config, key) != getattr(unset, key):
             raise ConfigError(f'tasks.{key}: not with tasks.kind = "{config.kind}"; its own keys go in [tasks.options]')

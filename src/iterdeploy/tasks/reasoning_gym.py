@@ -27,7 +27,7 @@ from typing import Any
 from pydantic import BaseModel, Field, field_validator
 
 from iterdeploy.sections import ConfigError, parse_sizes
-from iterdeploy.types import Completion, Split, Task, Verdict, content_hash
+from iterdeploy.types import Completion, Demonstration, Split, Task, Verdict, content_hash
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 QUESTIONS = 20_000
@@ -71,6 +71,15 @@ class ReasoningGym:
         known = {task.prompt for task in self.held_out}
         stream = f"deployed-{generation if self._options.fresh else 0}"
         return self._tasks(Split.DEPLOYED, stream, self._options.deployed, known)
+
+    def demonstrations(self, domain: str, count: int) -> list[Demonstration]:
+        sizes = parse_sizes(self._options.sizes)
+        known = {task.prompt for task in self.held_out}
+        drawn = [self._drawn(domain, size, Split.DEPLOYED, "examples", known) for size in sizes]
+        tasks = [next(drawn[number % len(sizes)]) for number in range(count)]
+        return [
+            Demonstration(task.prompt, f"<answer>{_question(task.payload)[1]['answer']}</answer>") for task in tasks
+        ]
 
     def judge(self, task: Task, completions: Sequence[Completion]) -> Verdict:
         said = answer_in(completions[-1].text)

@@ -184,7 +184,7 @@ class Subject:
         for batch in wanted:
             keys = [(request.task.id, request.sample_index) for request in batch]
             seed = int(content_hash("theory", config.seed, policy.id, temperature, keys)[:15], 16)
-            asked.append(PromptBatch([request.task.prompt for request in batch], seed))
+            asked.append(PromptBatch([self.parts.prompt(request.task) for request in batch], seed))
         with make_sampler(policy, config) as sampler, self.parts.tasks.judges() as judges:
             if judges.turns > 1:
                 raise TheoryError(
