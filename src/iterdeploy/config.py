@@ -295,4 +295,10 @@ class RunConfig(Section):
                 f'training.objective = "{objective}" needs sampling.temperature = 1: log-probabilities are recorded at '
                 "temperature 1, so at another one they are not those of the policy that sampled"
             )
+        if objective.startswith("iw_") and self.sampling.narrowed:
+            raise ValueError(
+                f'training.objective = "{objective}" needs sampling.top_p = 1 and sampling.top_k = 0: '
+                "log-probabilities are recorded of the whole distribution, and what is sampled from its likeliest "
+                "tokens alone has others"
+            )
         return self

@@ -1,10 +1,10 @@
 """The sections of a configuration that say how answers are sampled: by whom, how warm, and on which servers."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from iterdeploy.sections import Section
 
@@ -21,6 +21,11 @@ class SamplingConfig(Section):
     held_out_samples: int = Field(1, gt=0, le=100_000)
     """Samples per held-out task and generation."""
     temperature: float = Field(1.0, ge=0.01, le=100)
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Only the likeliest tokens that have this much probability together are sampled from; 1: all. As with `top_k`,
+    the log-probabilities that are recorded stay those of the whole distribution, so importance weights need 1."""
+    top_k: int = Field(0, ge=0, le=10_000_000)
+    """Only so many of the likeliest tokens are sampled from; 0: all."""
     max_new_tokens: int = Field(512, gt=0, le=10_000_000)
     """Tokens that one call of the model may sample."""
     max_turns: int = Field(16, gt=0, le=10_000)
@@ -38,6 +43,11 @@ class SamplingConfig(Section):
     """The run stops when a larger share of a generation's samples is truncated."""
     max_errors: float = Field(0.1, ge=0, le=1)
     """The run stops before a larger share of a generation's answers is an ERROR of the validator or of a server."""
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether some tokens are never sampled, as unlikely as they are."""
+        return self.top_p < 1 or self.top_k > 0
 
 
 class EvaluationConfig(Section):
@@ -60,7 +70,11 @@ class ServerConfig(Section):
     """For sampling.sampler = "openai" and "vllm". Keys are never written here: they are in an environment variable."""
 
     address: str = ""
-    """For "openai": where the server is, such as "http://127.0.0.1:8000/v1"; empty: ITERDEPLOY_ADDRESS says it."""
+    """For "openai": where the server is, such as "http://127.0.0.1:8000/v1"; empty: ITERDEPLOY_ADDRESS says it, or
+    several, separated by commas."""
+    addresses: tuple[str, ...] = Field((), strict=False)
+    """For "openai", instead of `address`: several servers of the same model. Each request goes to the one with the
+    fewest under way, and to another one if its server fails."""
     model: str = ""
     """For "openai": the name under which the server has the base model; empty: the first one that it lists."""
     api: Literal["completions", "chat"] = "completions"
@@ -69,13 +83,15 @@ class ServerConfig(Section):
     key_variable: str = ""
     """For "openai": the environment variable that holds the key; empty: ITERDEPLOY_API_KEY, else OPENAI_API_KEY."""
     concurrency: int = Field(64, gt=0, le=10_000)
-    """Requests that are under way at once."""
+    """Requests that are under way at once, at each server."""
     timeout: float = Field(1800.0, gt=0, le=1e6)
     """Seconds that one whole answer may take, its time in the server's queue included; in proportion more where
     sampling.max_new_tokens is above 8,192. For "vllm" its start may take as long, and at least 1,800."""
     retries: int = Field(6, ge=0, le=1000)
     """Further tries of a request after a broken connection, an answer that cannot be used, or status 408, 429 or 5xx.
     An answer that took too long is asked for once more."""
+    restarts: int = Field(3, ge=0, le=1000)
+    """For "vllm": how often a server that ends by itself is started again in one sampling phase."""
     python: str = ""
     """For "vllm": the interpreter that has vllm; empty: that of ITERDEPLOY_VLLM_PYTHON, else the one that runs this."""
     arguments: tuple[str, ...] = Field((), strict=False)
@@ -84,10 +100,34 @@ class ServerConfig(Section):
     @field_validator("address")
     @classmethod
     def _address_is_one(cls, value: str) -> str:
-        if value and not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s@?#]*)?", value):
-            raise ValueError('an address reads like "http://127.0.0.1:8000/v1", without a key or a password in it')
-        try:
-            _ = urlsplit(value).port
-        except ValueError:
-            raise ValueError("the port of an address is a number up to 65535") from None
-        return value.rstrip("/")
+        return checked_address(value) if value else value
+
+    @field_validator("addresses")
+    @classmethod
+    def _addresses_are_some(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        checked = tuple(map(checked_address, values))
+        if twice := [value for value in checked if checked.count(value) > 1]:
+            raise ValueError(f"{twice[0]} is named twice")
+        return checked
+
+    @model_validator(mode="after")
+    def _one_key_says_where(self) -> Self:
+        if self.address and self.addresses:
+            raise ValueError("address names one server and addresses several: leave one of the two keys out")
+        return self
+
+    @property
+    def everywhere(self) -> tuple[str, ...]:
+        """The addresses of all servers that are named."""
+        return self.addresses or ((self.address,) if self.address else ())
+
+
+def checked_address(value: str) -> str:
+    """Without a slash at the end. ValueError if it is none, or holds a password."""
+    if not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s@?#]*)?", value):
+        raise ValueError('an address reads like "http://127.0.0.1:8000/v1", without a key or a password in it')
+    try:
+        _ = urlsplit(value).port
+    except ValueError:
+        raise ValueError("the port of an address is a number up to 65535") from None
+    return value.rstrip("/")

@@ -16,7 +16,7 @@ import pytest
 
 import iterdeploy.samplers.client as client_module
 from helpers.completions import KEY, Server, serving
-from helpers.support import TESTS, assert_refused, config_with, run_of, values_with, whole_traces, write_config
+from helpers.support import assert_refused, config_with, run_of, values_with, whole_traces, write_config
 from iterdeploy.config import RunConfig
 from iterdeploy.deployment.served_policy import verified
 from iterdeploy.models.loading import base_policy, model_folder
@@ -28,8 +28,6 @@ from iterdeploy.samplers.endpoint import Endpoint
 from iterdeploy.samplers.errors import ServerError
 from iterdeploy.samplers.openai import OpenAiSampler
 from iterdeploy.samplers.transformers import TransformersSampler
-from iterdeploy.samplers.vllm import VllmSampler, _rank
-from iterdeploy.sections import ConfigError
 from iterdeploy.steps.components import assemble
 from iterdeploy.steps.stops import Stopped
 from iterdeploy.training.examples import make_examples
@@ -319,6 +317,22 @@ def test_an_adapter_that_was_never_applied_stops_the_run(server: Server, generat
 
 
 @pytest.mark.slow
+def test_of_several_servers_the_one_that_lacks_the_adapter_is_named(server: Server, generation: Path) -> None:
+    policy = read_policy(generation / "policy")
+    with serving(LOCAL) as other:
+        other.stale = True
+        config = config_of(server, address="", addresses=[server.address, other.address])
+        store = TraceStore(generation / "tiny" / "traces.sqlite", read_only=True)
+        run = run_of(assemble(config), store)
+        with (
+            pytest.raises(ServerError, match=f"{other.address}: this server has other weights than {server.address}"),
+            verified(policy, OpenAiSampler(policy, config), PROMPTS, run),
+        ):
+            raise AssertionError("not reached")
+        store.close()
+
+
+@pytest.mark.slow
 def test_another_base_model_is_noticed_before_anything_was_ever_sampled(
     server: Server, generation: Path, tmp_path: Path
 ) -> None:
@@ -437,60 +451,3 @@ supervised.wait()
             time.sleep(0.05)
     run.communicate(timeout=30)
     assert not group_exists(group), "when the run goes on, or is gone, so is the server"
-
-
-def test_the_rank_that_vllm_makes_room_for() -> None:
-    assert [_rank(config_with({"training.method": "lora", "training.lora_rank": rank})) for rank in (1, 16, 17)] == [
-        8,
-        16,
-        32,
-    ]
-    with pytest.raises(ConfigError, match="512"):
-        _rank(config_with({"training.method": "lora", "training.lora_rank": 1000}))
-
-
-@pytest.fixture
-def stand_in(tmp_path: Path) -> Path:
-    """An interpreter that has a package vllm: one with vLLM's command line over the embedded model."""
-    path = tmp_path / "python"
-    path.write_text(f'#!/bin/sh\nPYTHONPATH={TESTS / "helpers" / "fake_vllm"}:{TESTS} exec {sys.executable} "$@"\n')
-    path.chmod(0o755)
-    return path
-
-
-def own_server(python: Path, *arguments: str) -> RunConfig:
-    values = LOCAL.model_dump(mode="json")
-    values["sampling"] |= {"sampler": "vllm", "max_new_tokens": 10}
-    values["server"] |= {"python": str(python), "arguments": arguments}
-    return RunConfig.model_validate(values)
-
-
-def processes_with(word: str) -> list[str]:
-    """Command lines, of any process, that hold the word."""
-    lines = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            lines.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:
-            continue  # it has ended meanwhile
-    return [line for line in lines if word in line]
-
-
-@pytest.mark.slow
-def test_a_server_of_our_own_runs_only_while_it_is_used(stand_in: Path) -> None:
-    with VllmSampler(BASE, own_server(stand_in)) as one:
-        (said,) = one.sample(PROMPTS[:1], 3)
-        scored = one.logprobs([(said.prompt_token_ids, said.token_ids)])
-        port = f"--port {one._inside._endpoint.address.split(':')[-1].removesuffix('/v1')} "
-        assert len(processes_with(port)) == 3, "the supervisor, the server and its child"
-    assert not processes_with(port)
-    assert one.source == "vllm" and scored is not None
-    assert said.logprobs == pytest.approx(scored[0], abs=1e-4)
-    assert not one._log.exists()
-
-
-@pytest.mark.slow
-def test_a_server_that_does_not_start_is_told_with_the_end_of_its_log(stand_in: Path) -> None:
-    with pytest.raises(ServerError, match="ended by itself") as caught:
-        VllmSampler(BASE, own_server(stand_in, "--fail")).__enter__()
-    assert "this is line one\nthere is not enough memory for the cache" in str(caught.value)

@@ -15,6 +15,7 @@ from iterdeploy.planning.taskset import PlanningTasks
 from iterdeploy.samplers import room
 from iterdeploy.samplers.room import keyword
 from iterdeploy.samplers.transformers import TransformersSampler
+from iterdeploy.samplers.truncation import narrowed
 from iterdeploy.types import Completion
 
 CONFIG = config_with({"tasks.sizes": "2-4", "tasks.held_out": 0})
@@ -205,3 +206,37 @@ def test_the_cache_is_passed_under_the_name_that_the_model_gives_it(
     renamed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     monkeypatch.setattr(type(sampler._here.model), "forward", renamed)
     assert sampler.sample(PROMPTS, 11) == sampled
+
+
+def test_top_k_and_top_p_leave_the_likeliest_tokens_and_nothing_is_left_out_by_default() -> None:
+    import torch
+
+    logits = torch.tensor([[0.5, 0.1, 0.25, 0.15], [0.1, 0.6, 0.2, 0.1]]).log()
+
+    def kept(**keys: float) -> list[list[int]]:
+        out = narrowed(logits, config_with({f"sampling.{key}": value for key, value in keys.items()}).sampling)
+        return [row.isfinite().nonzero()[:, 0].tolist() for row in out]
+
+    assert kept() == [[0, 1, 2, 3]] * 2
+    assert kept(top_k=2) == [[0, 2], [1, 2]]
+    assert kept(top_p=0.55) == [[0, 2], [1]]
+    assert kept(top_p=0.01) == [[0], [1]], "the likeliest one stays"
+    assert kept(top_k=3, top_p=0.8) == [[0, 2], [1, 2]], "top-p counts what top-k left: 0.5 / 0.9 is below 0.8"
+
+
+def test_with_top_k_1_the_likeliest_tokens_are_sampled_and_their_log_probabilities_are_those_of_all() -> None:
+    def answers(**keys: float) -> list[Completion]:
+        config = config_with({f"sampling.{key}": value for key, value in keys.items()})
+        with TransformersSampler(base_policy(model_folder(config.model)), config) as sampler:
+            return sampler.sample(PROMPTS[:3], 3)
+
+    warm = answers(top_k=1)
+    assert [one.token_ids for one in warm] == [one.token_ids for one in answers(temperature=0.01)]
+    assert any(value < -1e-3 for one in warm for value in one.logprobs or ())
+
+
+@pytest.mark.parametrize("key", [{"sampling.top_p": 0.95}, {"sampling.top_k": 20}])
+def test_importance_weights_need_the_whole_distribution(key: dict[str, float]) -> None:
+    assert config_with(key).sampling.narrowed
+    with pytest.raises(ValueError, match=r"iw_sft.*sampling\.top_p = 1 and sampling\.top_k = 0"):
+        config_with({**key, "training.objective": "iw_sft"})

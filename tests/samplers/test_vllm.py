@@ -171,7 +171,7 @@ def test_in_bfloat16_the_log_probabilities_agree(sampler: VllmSampler, config: R
 def test_served_by_vllm_and_over_the_openai_sampler_the_model_solves_as_many_tasks_as_in_process(
     sampler: VllmSampler, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    endpoint = sampler._inside._endpoint
+    endpoint = sampler._inside._endpoints[0]
     monkeypatch.setenv("ITERDEPLOY_API_KEY", endpoint.key)
     values: dict[str, Any] = config.model_dump(mode="json")
     values["sampling"]["sampler"] = "openai"

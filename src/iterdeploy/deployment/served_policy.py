@@ -15,6 +15,7 @@ from iterdeploy.models.chat import load_tokenizer, prompt_ids
 from iterdeploy.models.loading import tokenizer_digest
 from iterdeploy.models.scoring import policy_logprobs
 from iterdeploy.samplers import Sampler
+from iterdeploy.samplers.fleet import CLEAR_GAP
 from iterdeploy.steps.run import Run
 from iterdeploy.steps.stops import Stopped
 from iterdeploy.types import Policy, Prompt
@@ -23,8 +24,6 @@ ROWS, TOKENS = 8, 512
 """Texts that are read for each generation they come from, and how many of their tokens."""
 LARGEST_GAP = {"float32": 0.01, "bfloat16": 0.1}
 """Precision -> nats per token by which two programs may differ on the same weights, on average over a text."""
-CLEAR_GAP = {"float32": 0.001, "bfloat16": 0.03}
-"""Precision -> nats per token from which on a difference is not one of rounding."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,7 @@ class Embedded:
         import torch
 
         from iterdeploy.samplers.transformers import Row, decode, said
+        from iterdeploy.samplers.truncation import narrowed
 
         try:
             here = self._model(batch[0].policy)
@@ -100,7 +102,8 @@ class Embedded:
                     elif job.ask.stream and row.going and (piece := pieces.more(row.tokens)):
                         job.tell(piece)
 
-            decode(here, rows, torch.Generator(here.device).manual_seed(secrets.randbits(62)), watch)
+            random = torch.Generator(here.device).manual_seed(secrets.randbits(62))
+            decode(here, rows, random, watch, partial(narrowed, sampling=self._config.sampling))
             for row in rows:
                 (job, pieces), completion = jobs[id(row)], said(here, row)
                 if job.ask.stream and (piece := pieces.rest(completion.text)):

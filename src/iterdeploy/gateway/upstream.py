@@ -17,7 +17,7 @@ from iterdeploy.config import RunConfig
 from iterdeploy.gateway.engine import Ask, Said
 from iterdeploy.gateway.pieces import Pieces
 from iterdeploy.samplers.client import Client
-from iterdeploy.samplers.endpoint import check_served, configured
+from iterdeploy.samplers.endpoint import check_served, only_one
 from iterdeploy.samplers.errors import Refused, ServerError, Unusable
 from iterdeploy.samplers.replies import Models, parsed
 from iterdeploy.samplers.wire import TEXT, Wire
@@ -71,7 +71,7 @@ class Upstream:
         check_served(config)
         self._config = config
         self._base = base
-        self._endpoint = configured(config)
+        self._endpoint = only_one(config)
         self._names: dict[str, str] = {}
 
     async def start(self) -> None:

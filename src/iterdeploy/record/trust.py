@@ -43,9 +43,12 @@ def what_it_would_execute(config: RunConfig) -> list[str]:
     if config.sampling.sampler == "vllm" and (server.python or server.arguments):
         words = " ".join([server.python or "vLLM", *server.arguments])
         found.append(f"the server {words} (server.python, server.arguments)")
-    if config.sampling.sampler == "openai" and server.address:
+    if config.sampling.sampler == "openai" and server.everywhere:
         variable = server.key_variable or "ITERDEPLOY_API_KEY or OPENAI_API_KEY"
-        found.append(f"requests to {server.address}, with the key in {variable} (server.address, server.key_variable)")
+        found.append(
+            f"requests to {', '.join(server.everywhere)}, with the key in {variable} (server.address, "
+            "server.addresses, server.key_variable)"
+        )
     return found
 
 

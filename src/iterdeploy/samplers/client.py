@@ -54,13 +54,22 @@ class _Failure(Exception):
 class Client:
     """An asynchronous context manager; everything happens in the event loop in which it is entered."""
 
-    def __init__(self, endpoint: Endpoint, limit: float, retries: int, connections: int) -> None:
-        """`limit`: seconds that a whole reply may take. `retries`: further tries of a request that failed."""
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        limit: float,
+        retries: int,
+        connections: int,
+        elsewhere: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`limit`: seconds that a whole reply may take. `retries`: further tries of a request that failed.
+        `elsewhere`: whether another server is there, so that one that is away is not waited for."""
         self._address = endpoint.address
         self._endpoint = endpoint
         self._limit = limit
         self._retries = retries
         self._connections = connections
+        self._elsewhere = elsewhere
 
     async def __aenter__(self) -> Self:
         import httpx
@@ -126,8 +135,11 @@ class Client:
             raise NoAnswer(self._address, f"no answer after {tries} tries (the last: {failure})") from None
 
     def _enough(self, state: "RetryCallState") -> bool:
-        return state.attempt_number > self._retries or (
-            _failure(state).kind == "slow" and state.attempt_number >= SLOW_TRIES
+        kind = _failure(state).kind
+        return (
+            state.attempt_number > self._retries
+            or (kind == "slow" and state.attempt_number >= SLOW_TRIES)
+            or (kind == "away" and self._elsewhere())
         )
 
     async def _exchange(

@@ -1,7 +1,7 @@
 """Where a server is and what it is asked under. Keys come from the environment and stay in memory."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
@@ -23,29 +23,41 @@ class Endpoint:
     """Raises if the server is gone for good."""
 
 
-def configured(config: RunConfig) -> Endpoint:
-    """ConfigError if there is no address, or if the key cannot be sent."""
+def configured(config: RunConfig) -> list[Endpoint]:
+    """One for each server. ConfigError if the key cannot be sent."""
     server = config.server
     names = [server.key_variable] if server.key_variable else ["ITERDEPLOY_API_KEY", "OPENAI_API_KEY"]
     name, key = next(((name, key) for name in names if (key := os.environ.get(name, "").strip())), ("", ""))
     if not (key.isascii() and key.isprintable()):
         raise ConfigError(f"{name}: the key in this variable holds characters that cannot be sent; set it anew")
-    return Endpoint(address_of(config), remember(key), server.model)
+    return [Endpoint(address, remember(key), server.model) for address in addresses_of(config)]
 
 
-def address_of(config: RunConfig) -> str:
-    """That of the configuration or the environment; empty where neither has one."""
-    if config.server.address:
-        return config.server.address
+def only_one(config: RunConfig) -> Endpoint:
+    """ConfigError for several servers."""
+    endpoints = configured(config)
+    if len(endpoints) != 1:
+        raise ConfigError(
+            f"server.addresses: a live deployment asks one server, not {len(endpoints)}: name it in server.address; "
+            "several can stand behind a load balancer"
+        )
+    return endpoints[0]
+
+
+def addresses_of(config: RunConfig) -> Sequence[str]:
+    """Those of the configuration or the environment; empty where neither has one."""
+    if config.server.everywhere:
+        return config.server.everywhere
+    said = os.environ.get("ITERDEPLOY_ADDRESS", "")
     try:
-        return ServerConfig(address=os.environ.get("ITERDEPLOY_ADDRESS", "")).address
+        return ServerConfig(addresses=tuple(said.split(",")) if said else ()).everywhere
     except ValidationError as error:
         raise ConfigError(f"ITERDEPLOY_ADDRESS: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
 
 def check_served(config: RunConfig) -> None:
     """ConfigError for a configuration that a running server cannot serve."""
-    if not address_of(config):
+    if not addresses_of(config):
         raise ConfigError('server.address: sampling.sampler = "openai" needs the address of a server')
     if config.generations and (config.training.method == "full" or config.server.api == "chat"):
         raise ConfigError(

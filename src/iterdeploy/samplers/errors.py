@@ -16,6 +16,10 @@ class ServerError(UserError):
     """The server cannot be used: it is away, refuses whoever asks, or answers nobody."""
 
 
+class ServerDied(ServerError):
+    """A server that was started for the run ended by itself."""
+
+
 class Refused(ServerError):
     """The server answered, and said no. `reason` says so without naming the server."""
 

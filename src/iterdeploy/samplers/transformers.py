@@ -1,4 +1,4 @@
-"""Sampling in this process with a `transformers` model: a batch at a time, nothing but temperature.
+"""Sampling in this process with a `transformers` model: a batch at a time.
 
 A short decode loop of our own instead of `generate`, for two reasons: sequences that have ended leave the batch, so a
 few long answers do not hold up the rest (see docs/architecture.md for the measured gain), and the log-probability of
@@ -11,8 +11,9 @@ B: sequences still running. T: tokens so far. V: vocabulary.
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from iterdeploy.config import RunConfig
 from iterdeploy.models.chat import completion, prompt_ids
@@ -20,10 +21,13 @@ from iterdeploy.models.loading import Loaded, load
 from iterdeploy.samplers import protocol
 from iterdeploy.samplers.protocol import BatchAnswers, PromptBatch
 from iterdeploy.samplers.room import keyword, with_room
+from iterdeploy.samplers.truncation import narrowed
 from iterdeploy.types import Completion, Policy, Prompt
 
 if TYPE_CHECKING:
     import torch
+
+Narrow: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 
 COLDEST = 1e-4
 """Below it a temperature is as good as 0."""
@@ -83,7 +87,7 @@ class TransformersSampler:
 
         here, sampling = self._here, self._config.sampling
         rows = [Row(prompt, sampling.max_new_tokens, sampling.temperature) for prompt in prompts]
-        decode(here, rows, torch.Generator(here.device).manual_seed(seed))
+        decode(here, rows, torch.Generator(here.device).manual_seed(seed), narrow=partial(narrowed, sampling=sampling))
         return [said(here, row) for row in rows]
 
     def answers(self, asked: Sequence[PromptBatch]) -> Iterator[BatchAnswers]:
@@ -112,15 +116,19 @@ def decode(
     rows: list[Row],
     random: "torch.Generator",
     watch: Callable[[list[Row]], None] = lambda _: None,
+    narrow: "Narrow" = lambda logits: logits,
 ) -> None:
-    """Samples every row to its end or to its limit. `watch` sees the rows of the batch after each token."""
+    """Samples every row to its end or to its limit. `watch` sees the rows of the batch after each token; `narrow` takes
+    tokens out of logits that have been divided by the temperature."""
     import torch
 
     with torch.inference_mode():
-        _decode(here, rows, random, watch)
+        _decode(here, rows, random, watch, narrow)
 
 
-def _decode(here: Loaded, rows: list[Row], random: "torch.Generator", watch: Callable[[list[Row]], None]) -> None:
+def _decode(
+    here: Loaded, rows: list[Row], random: "torch.Generator", watch: Callable[[list[Row]], None], narrow: "Narrow"
+) -> None:
     import torch
 
     model: Any = here.model
@@ -136,7 +144,7 @@ def _decode(here: Loaded, rows: list[Row], random: "torch.Generator", watch: Cal
             .logits[:, -1]
             .float()
         )  # (B, V)
-        chosen = _chosen(logits, temperatures, random)  # (B, 1)
+        chosen = _chosen(logits, temperatures, random, narrow)  # (B, 1)
         logprobs = logits.log_softmax(-1).gather(1, chosen)
         for row, token, logprob in zip(running, chosen[:, 0].tolist(), logprobs[:, 0].tolist(), strict=True):
             if row.going:
@@ -156,11 +164,13 @@ def _decode(here: Loaded, rows: list[Row], random: "torch.Generator", watch: Cal
             ids, positions, attention, temperatures = ids[keep], positions[keep], attention[keep], temperatures[keep]
 
 
-def _chosen(logits: "torch.Tensor", temperatures: "torch.Tensor", random: "torch.Generator") -> "torch.Tensor":
+def _chosen(
+    logits: "torch.Tensor", temperatures: "torch.Tensor", random: "torch.Generator", narrow: "Narrow"
+) -> "torch.Tensor":
     """One token for each row, from logits (B, V) and temperatures (B, 1); at temperature 0 the likeliest."""
     import torch
 
-    drawn = torch.multinomial((logits / temperatures.clamp(min=COLDEST)).softmax(-1), 1, generator=random)
+    drawn = torch.multinomial(narrow(logits / temperatures.clamp(min=COLDEST)).softmax(-1), 1, generator=random)
     return torch.where(temperatures == 0, logits.argmax(-1, keepdim=True), drawn)
 
 

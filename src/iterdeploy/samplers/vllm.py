@@ -2,11 +2,14 @@
 
 A separate process gives all of the accelerator's memory back before training begins, and it may live in an environment
 of its own with the versions that vLLM wants. It is reached like any other server (`openai.py`). With LoRA it serves the
-base model and loads the generation's adapter; with full fine-tuning it serves the generation's weights.
+base model and loads the generation's adapter; with full fine-tuning it serves the generation's weights. If it ends by
+itself it is started again, and batches that are not whole are asked for again with the same seeds.
 """
 
 import contextlib
+import logging
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -22,16 +25,30 @@ from iterdeploy.config import RunConfig
 from iterdeploy.redaction import remember, without_keys
 from iterdeploy.samplers import supervisor
 from iterdeploy.samplers.endpoint import Endpoint
-from iterdeploy.samplers.errors import ServerError
+from iterdeploy.samplers.errors import ServerDied, ServerError
 from iterdeploy.samplers.openai import OpenAiSampler
 from iterdeploy.samplers.protocol import BatchAnswers, PromptBatch, TokenPair
 from iterdeploy.sections import ConfigError
 from iterdeploy.types import Completion, Policy, Prompt
 
+log = logging.getLogger(__name__)
+
 BASE = "base"
 """What the server calls the model that it is started with."""
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Largest ranks of adapters that vLLM can be started with."""
+OLDEST = (0, 10, 2)
+"""The first version with `return_token_ids` in its completions and `--logprobs-mode`."""
+FIND = """
+import importlib.metadata, importlib.util, sys
+if importlib.util.find_spec("vllm") is None:
+    sys.exit(1)
+try:
+    print(importlib.metadata.version("vllm"))
+except importlib.metadata.PackageNotFoundError:
+    pass
+"""
+"""What an interpreter is asked: whether it has vLLM, and which version."""
 LOG_LINES = 15
 """Of the end of the server's log, in errors."""
 START_TIMEOUT = 1800.0
@@ -47,17 +64,31 @@ def interpreter(config: RunConfig) -> str:
 def check_vllm(config: RunConfig) -> None:
     """ConfigError if there is no vLLM to start. Looks for the package without importing it."""
     python = interpreter(config)
-    code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
     try:
-        found = subprocess.run([python, "-c", code], capture_output=True).returncode == 0
+        asked = subprocess.run([python, "-c", FIND], capture_output=True, text=True)
     except OSError as error:
         raise ConfigError(f"server.python: {python} cannot be run: {error.strerror}") from None
-    if not found:
+    if asked.returncode:
         raise ConfigError(
             f'sampling.sampler = "vllm", but {python} has no vllm: install it, for example in an environment of its '
             "own, and name that environment's interpreter in server.python or ITERDEPLOY_VLLM_PYTHON"
         )
+    check_version(asked.stdout.strip())
     _rank(config)
+
+
+def check_version(version: str) -> None:
+    """ConfigError for a vLLM that lacks what is asked of it. One that does not say its version is believed.
+
+    >>> check_version("0.33.0"), check_version("")
+    (None, None)
+    """
+    numbers = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", version)
+    if numbers and tuple(int(number or 0) for number in numbers.groups()) < OLDEST:
+        raise ConfigError(
+            f"server.python: vLLM {version} does not return the ids and the log-probabilities that it samples; install "
+            f"{'.'.join(map(str, OLDEST))} or later"
+        )
 
 
 class VllmSampler:
@@ -69,6 +100,7 @@ class VllmSampler:
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
         self._log = Path()
+        self._restarts = 0
 
     @property
     def source(self) -> str:
@@ -104,10 +136,35 @@ class VllmSampler:
         return self._inside.sample(prompts, seed)
 
     def answers(self, asked: Sequence[PromptBatch]) -> Iterator[BatchAnswers]:
-        return self._inside.answers(asked)
+        """Every batch once, by as many servers after each other as it takes."""
+        owed = dict(enumerate(asked))
+        while owed:
+            places = list(owed)
+            try:
+                for answered in self._inside.answers([owed[place] for place in places]):
+                    del owed[place := places[answered.index]]
+                    yield BatchAnswers(place, answered.completions)
+            except ServerDied as died:
+                self._restart(died)
 
     def logprobs(self, rows: Sequence[TokenPair]) -> list[list[float]] | None:
         return self._inside.logprobs(rows)
+
+    def _restart(self, died: ServerDied) -> None:
+        most = self._config.server.restarts
+        if self._restarts == most:
+            raise ServerError(
+                f"{died}\nIt was started again {most} times, as often as server.restarts allows"
+            ) from None
+        self._restarts += 1
+        log.warning(
+            "the vLLM server ended by itself (%s); starting it again, %d of at most %d times",
+            self._log,
+            self._restarts,
+            most,
+        )
+        self.__exit__(type(died), died, None)
+        self.__enter__()
 
     def _start(self, port: int, key: str) -> None:
         environment = {
@@ -160,7 +217,7 @@ class VllmSampler:
     def _check_alive(self) -> None:
         assert self._process is not None
         if self._process.poll() is not None:
-            raise ServerError(self._told("the vLLM server ended by itself"))
+            raise ServerDied(self._told("the vLLM server ended by itself"))
 
     def _told(self, problem: str) -> str:
         lines = self._log.read_text(errors="replace").splitlines()[-LOG_LINES:]

@@ -41,6 +41,12 @@ class Offer:
     """What it calls the model that answers, which may be another name than it is asked by; None: it does not say."""
 
 
+def common(one: Offer, other: Offer) -> Offer:
+    """What both servers return; they may call the model by different names."""
+    exact = one.exact and other.exact
+    return Offer(exact, exact and one.logprobs and other.logprobs, exact and one.scores and other.scores)
+
+
 EVERYTHING, TEXT = Offer(True, True, True), Offer(False, False, False)
 
 
@@ -79,7 +85,7 @@ class Wire:
             "model": self.model,
             "max_tokens": sampling.max_new_tokens,
             "temperature": sampling.temperature,
-            "top_p": 1.0,
+            "top_p": sampling.top_p,
             "seed": int(seed[:8], 16) >> 1,
         }
         if self.chat:
@@ -87,7 +93,7 @@ class Wire:
         return {
             **body,
             "prompt": self.ids(prompt),
-            "top_k": -1,
+            "top_k": sampling.top_k or -1,
             "min_p": 0.0,
             "repetition_penalty": 1.0,
             "stop_token_ids": sorted(self.ends),

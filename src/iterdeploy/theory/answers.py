@@ -223,6 +223,11 @@ def choose(run_dir: RunDir, generation: int | None, traces: int, say: Say) -> Su
             f"training.trainer = {config.training.trainer!r}: the theory is about the package's own trainer, whose "
             "steps it repeats"
         )
+    if config.sampling.narrowed:
+        raise TheoryError(
+            "sampling.top_p, sampling.top_k: this run sampled from the likeliest tokens alone, so its answers do not "
+            "have the probabilities that its policy gives them, and nothing here would hold"
+        )
     parts = assemble(config)
     settle(config.model, Path(parts.base.base_model), run_dir.noted("threads"))
     of_generation = list(run_dir.store.traces(generation=chosen, split=Split.DEPLOYED))
