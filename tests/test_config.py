@@ -23,7 +23,7 @@ Write = Callable[..., Path]
         ("generation", 3),
         ("tasks.deploid", 5),
         ("training.lr", 0.1),
-        ("sampling.top_k", 50),
+        ("sampling.min_p", 0.1),
         ("model.revision", "main"),
     ],
 )

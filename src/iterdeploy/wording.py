@@ -52,11 +52,13 @@ def show_warnings() -> None:
 
     class Terminal(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            say(f"iterdeploy: {record.levelname.lower()}: {plain(record.getMessage())}", error=True)
+            level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+            say(f"iterdeploy: {level}{plain(record.getMessage())}", error=True)
 
     logger = logging.getLogger("iterdeploy")
     if not logger.handlers:
         logger.addHandler(Terminal())
+        logger.setLevel(logging.INFO)
 
 
 def short(text: str) -> str:

@@ -19,6 +19,8 @@ from iterdeploy.samplers.transformers import TransformersSampler
 from iterdeploy.types import Completion, Policy
 
 KEY = "a-key-that-nobody-may-see"
+LOADING = threading.Lock()
+"""Loading a model changes settings of the whole process, and several servers may be in one."""
 
 
 @dataclass
@@ -111,7 +113,8 @@ class _Handler(BaseHTTPRequestHandler):
         base = state.models[state.name]
         name, folder = body["lora_name"], body["lora_path"]
         policy = Policy(name, 1, base._policy.base_model, None if state.stale else folder, True, None, None)
-        state.models[name] = TransformersSampler(policy, state.config).__enter__()
+        with LOADING:
+            state.models[name] = TransformersSampler(policy, state.config).__enter__()
         self._reply_text(f"Success: LoRA adapter '{name}' added successfully.")
 
     def _complete(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,9 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--dry-run", action="store_true", help="check everything and say what would be done")
     run.add_argument("--gpu", metavar="NAME", help="with --dry-run: estimate the hours on h100, a100, 4090, ...")
     run.add_argument(
+        "--gpus", type=whole(1, 100_000), default=1, metavar="N", help="with --gpu: how many of them (default: 1)"
+    )
+    run.add_argument(
         "--answer-tokens",
         type=whole(1, 10_000_000),
         metavar="N",

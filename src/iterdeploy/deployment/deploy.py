@@ -5,13 +5,17 @@ each is written in one transaction as soon as it is whole. So a resumed run draw
 as one that was never interrupted.
 """
 
+import logging
 from collections.abc import Sequence
 
 from iterdeploy.deployment import Deployment, Request
+from iterdeploy.deployment.forecast import Forecast
 from iterdeploy.steps.clock import Activity
 from iterdeploy.steps.run import Run
 from iterdeploy.steps.stops import check_errors
 from iterdeploy.types import Policy, Status, Task
+
+log = logging.getLogger(__name__)
 
 
 def ask(tasks: Sequence[Task], samples: int, first: int = 0) -> list[Request]:
@@ -36,6 +40,7 @@ def deploy(
     if not owed:
         return
     total, reached = len(requests), len(requests) - sum(map(len, owed))
+    forecast = Forecast(run, policy.generation)
     with run.display.bar(f"generation {policy.generation}: {title}", "answers") as progress:
         progress(reached, total)
         for batch in deployment.traces(policy, owed):
@@ -46,6 +51,8 @@ def deploy(
                 run.shelf.add(tasks, batch.traces, run.clock.take())
             reached += len(batch.traces)
             progress(reached, total)
+            if not run.measures and (said := forecast.hear(batch.traces, total, total - reached)):
+                log.info(said)
 
 
 def batches(requests: Sequence[Request], size: int) -> list[list[Request]]:

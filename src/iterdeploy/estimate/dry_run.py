@@ -19,6 +19,7 @@ from iterdeploy.estimate.arithmetic import (
     GPU,
     GPUS,
     MEMORY_SHARE,
+    TRAINING_SHARE,
     Decoding,
     TrainingCost,
     TrainingMethod,
@@ -86,6 +87,8 @@ class Plan:
 
 
 def dry_run(config: RunConfig, arguments: argparse.Namespace) -> int:
+    if arguments.gpus > 1 and arguments.gpu is None:
+        raise ConfigError("--gpus: say which ones with --gpu")
     if arguments.gpu is not None and arguments.gpu not in GPUS:
         raise ConfigError(f"--gpu: {arguments.gpu!r} is none of {', '.join(GPUS)}")
     plan = _plan(config, arguments.answer_tokens or config.sampling.max_new_tokens // 2)
@@ -95,7 +98,7 @@ def dry_run(config: RunConfig, arguments: argparse.Namespace) -> int:
             raise ConfigError(
                 f"--gpu: nothing can be estimated for {plan.model}: its config.json does not say its shape"
             )
-        lines |= _hours(plan, plan.shape, GPUS[arguments.gpu])
+        lines |= _hours(plan, plan.shape, GPUS[arguments.gpu], arguments.gpus)
     width = max(map(len, lines))
     for name, value in lines.items():
         say(f"{name:<{width}}  {value}")
@@ -192,8 +195,9 @@ def _needs(plan: Plan, shape: Shape) -> dict[str, str]:
     }
 
 
-def _hours(plan: Plan, shape: Shape, gpu: GPU) -> dict[str, str]:
-    """How long it takes on one such GPU, and what that rests on."""
+def _hours(plan: Plan, shape: Shape, gpu: GPU, count: int) -> dict[str, str]:
+    """How long it takes on so many of such GPUs, and what that rests on. Each samples its share of the answers; as many
+    train as `training.processes` says."""
     config = plan.config
     eager = config.sampling.sampler == "transformers"
     how = Decoding(
@@ -201,23 +205,29 @@ def _hours(plan: Plan, shape: Shape, gpu: GPU) -> dict[str, str]:
         VALUE_BYTES[config.model.dtype],
         EAGER_LAUNCH if eager else 0.0,
     )
-    sampling = sampling_cost(shape, gpu, Workload(plan.answers, plan.prompt, plan.answer), how)
+    where = f"on {'one' if count == 1 else count} {gpu.name}"
+    training = min(count, config.training.processes)
+    if eager and count > 1:
+        raise ConfigError(
+            '--gpus: sampling.sampler = "transformers" uses one GPU; set sampling.sampler = "vllm" or "openai"'
+        )
+    sampling = sampling_cost(shape, gpu, Workload(math.ceil(plan.answers / count), plan.prompt, plan.answer), how)
     trained = [_training(plan, shape, gpu, generation) for generation in range(1, plan.measured)]
-    memory = max([sampling.memory, *(one.memory for one in trained)])
+    memory = max([sampling.memory, *(cost.memory for cost in trained)])
     if sampling.at_once == 0 or memory > gpu.memory:
-        return {
-            f"on one {gpu.name}": f"it does not fit: {_gigabytes(memory)} are needed, {_gigabytes(gpu.memory)} there"
-        }
-    hours = {"sampling": plan.measured * sampling.hours, "training": sum(one.hours for one in trained)}
+        return {where: f"it does not fit: {_gigabytes(memory)} are needed, {_gigabytes(gpu.memory)} there"}
+    hours = {"sampling": plan.measured * sampling.hours, "training": sum(cost.hours for cost in trained) / training}
     return {
-        f"on one {gpu.name}": f"about {_time(sum(hours.values()))}: "
+        where: f"about {_time(sum(hours.values()))}: "
         + ", ".join(f"{_time(spent)} {activity}" for activity, spent in hours.items()),
-        "  sampling": f"{_time(sampling.hours)} per generation at {sampling.tokens_per_second:,.0f} tokens/s, with "
-        f"{sampling.at_once} sequences at once",
-        "  training": f"at most {_time(max((one.hours for one in trained), default=0.0))} per generation, "
-        f"{_large(trained[0].trained) if trained else 'no'} parameters trained",
+        "  sampling": f"{_time(sampling.hours)} per generation at {count * sampling.tokens_per_second:,.0f} "
+        f"tokens/s, with {count * sampling.at_once} sequences at once",
+        "  training": f"at most {_time(max((cost.hours for cost in trained), default=0.0) / training)} per generation"
+        + (f" on {training} of them (training.processes)" if count > 1 else "")
+        + f", {_large(trained[0].trained) if trained else 'no'} parameters trained",
         "  assumed": f"{BANDWIDTH_SHARE:.0%} of {gpu.bandwidth / 1e12:g} TB/s in decoding, {COMPUTE_SHARE:.0%} of "
-        f"{gpu.flops / 1e12:g} TFLOP/s in prompts and training, {MEMORY_SHARE:.0%} of {gpu.memory / 1e9:g} GB filled"
+        f"{gpu.flops / 1e12:g} TFLOP/s in prompts and {TRAINING_SHARE:.0%} in training, "
+        f"{MEMORY_SHARE:.0%} of {gpu.memory / 1e9:g} GB filled"
         + (f", {EAGER_LAUNCH * 1000:g} ms per layer and step at least" if eager else "")
         + f"; answers of {plan.answer:,} tokens (--answer-tokens). Right within a factor of two at best.",
     }
@@ -229,6 +239,7 @@ def _training(plan: Plan, shape: Shape, gpu: GPU, generation: int) -> TrainingCo
         training.lora_rank if training.method == "lora" else 0,
         VALUE_BYTES[training.base_dtype],
         training.gradient_checkpointing,
+        training.lora_dropout > 0,
     )
     longest = max(plan.prompts) + _most(plan)
     step = training.rows_per_batch * longest or training.tokens_per_batch

@@ -1,7 +1,7 @@
 """What a run is made of, chosen by its configuration and checked before anything expensive starts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from iterdeploy import registry
@@ -31,6 +31,8 @@ class Components:
     trainer: Trainer
     clock: Clock
     tracking: Tracking
+    forecast_said: list[int] = field(default_factory=list)
+    """The generation, once it has been said how long the run will still take."""
 
     def sampler(self, policy: Policy) -> Sampler:
         return make_sampler(policy, self.config)
