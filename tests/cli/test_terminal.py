@@ -97,7 +97,7 @@ def test_everything_is_printed_by_the_one_function_that_makes_it_harmless() -> N
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     }
-    assert printing - {"training/worker.py"} == {"wording.py"}  # a worker's lines are read by the process above it
+    assert printing - {"training/worker.py"} == {"wording.py"}  # its lines are read by the process above
 
 
 @pytest.fixture(scope="module")

@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
-from helpers.fitting import (
-    forks,
-    phase,
-)
+from helpers.fitting import forks, phase
 from iterdeploy.training import fit as fitting
 from iterdeploy.training import forward as forward_module
 from iterdeploy.training.fit import fit
 from iterdeploy.training.ranks import Ranks
-from iterdeploy.training.worker import place
+
+
+def place(rank: int) -> dict[str, str]:
+    """The environment variables by which a process, and `accelerate` in it, knows its place among two."""
+    return {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
 
 
 def one_of_two(rank: int, folder: Path, how: dict[str, Any], pieces: int) -> None:
@@ -25,7 +26,7 @@ def one_of_two(rank: int, folder: Path, how: dict[str, Any], pieces: int) -> Non
     from torch import distributed
 
     torch.set_num_threads(1)
-    os.environ.update(place(rank, 2), OMP_NUM_THREADS="1")
+    os.environ.update(place(rank), OMP_NUM_THREADS="1")
     meeting = f"file://{folder}/meeting"
     distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
     held: dict[str, Any] = {}

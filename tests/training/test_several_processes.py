@@ -2,7 +2,9 @@
 
 import errno
 import json
+import os
 import resource
+import signal
 import subprocess
 import time
 from dataclasses import replace
@@ -28,11 +30,11 @@ from iterdeploy.cli.failures import explain
 from iterdeploy.sections import ConfigError
 from iterdeploy.training import forward as forward_module
 from iterdeploy.training import trainer as trainer_module
+from iterdeploy.training.failure import Failure
 from iterdeploy.training.fit import fit
 from iterdeploy.training.phase import TrainingExamples
 from iterdeploy.training.ranks import Ranks
 from iterdeploy.training.trainer import GradientTrainer, TrainingError
-from iterdeploy.training.worker import _raised, _told
 
 # Who takes what
 
@@ -51,7 +53,7 @@ def test_every_row_goes_to_one_process_and_all_have_as_many_passes(world: int, t
             assert len(part) == 1 or all(row.weight > 0 for row in part)
 
 
-def test_a_run_that_lacks_accelerate_is_told_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_lacks_accelerate_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer_module, "find_spec", lambda name: None)
     GradientTrainer(settings(), CONFIG.model, 5)
     with pytest.raises(ConfigError, match="pip install accelerate"):
@@ -131,12 +133,13 @@ def test_workers_die_with_their_parent_and_what_they_saved_goes_on(how: dict[str
 
 
 def processes_with(path: Path) -> list[str]:
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if "iterdeploy.training.worker" in line and str(path) in line]
+    """Number and command of each process of a training that writes there."""
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if "iterdeploy.training." in line and str(path) in line]
 
 
 @pytest.mark.slow
-def test_what_stops_a_worker_is_told_as_if_it_were_here(tmp_path: Path) -> None:
+def test_what_stops_a_worker_is_raised_as_if_it_had_happened_here(tmp_path: Path) -> None:
     rows = [replace(ROWS[0], behaviour_logprob=None), *ROWS[1:]]
     trainer = GradientTrainer(settings(processes=2, objective="iw_sft", validation_share=0.0), CONFIG.model, 5)
     with pytest.raises(TrainingError, match="1 of 10 have none"):
@@ -145,7 +148,7 @@ def test_what_stops_a_worker_is_told_as_if_it_were_here(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_disk_that_is_full_in_a_worker_is_told_in_words(tmp_path: Path) -> None:
+def test_a_disk_that_is_full_in_a_worker_is_reported_in_words(tmp_path: Path) -> None:
     trainer = GradientTrainer(settings(processes=2, checkpoint_minutes=0.0), CONFIG.model, 5)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
@@ -158,6 +161,19 @@ def test_a_disk_that_is_full_in_a_worker_is_told_in_words(tmp_path: Path) -> Non
     assert not processes_with(tmp_path)
 
 
+@pytest.mark.slow
+def test_a_worker_that_is_killed_ends_the_others_and_is_reported(tmp_path: Path) -> None:
+    def kill_one(done: int, total: int) -> None:
+        workers = [line for line in processes_with(tmp_path) if "training.worker" in line]
+        assert len(workers) == 2
+        os.kill(int(workers[0].split()[0]), signal.SIGKILL)
+
+    trainer = GradientTrainer(settings(processes=2), CONFIG.model, 5)
+    with pytest.raises(TrainingError, match=r"training process [01] was killed \(SIGKILL\)"):
+        trainer.fit(BASE, 1, TrainingExamples(ROWS, "digest"), tmp_path, kill_one)
+    assert not processes_with(tmp_path)
+
+
 def test_what_went_wrong_in_a_worker_comes_back_with_what_it_came_from() -> None:
     try:
         try:
@@ -166,8 +182,8 @@ def test_what_went_wrong_in_a_worker_comes_back_with_what_it_came_from() -> None
             raise RuntimeError("unexpected pos 64 vs 0") from None
     except RuntimeError as error:
         error.__suppress_context__ = False
-        back = _raised(json.loads(json.dumps(_told(error))))
+        back = Failure.read(Failure.of(error).line()).exception()
     assert isinstance(back, RuntimeError) and isinstance(back.__cause__, OSError)
     assert (explain(back) or "").startswith("the disk is full")
-    assert explain(_raised(_told(KeyError("a bug")))) is None
-    assert (explain(_raised(_told(MemoryError()))) or "").startswith("out of memory")
+    assert explain(Failure.of(KeyError("a bug")).exception()) is None
+    assert (explain(Failure.of(MemoryError()).exception()) or "").startswith("out of memory")

@@ -8,9 +8,9 @@ from iterdeploy import registry
 from iterdeploy.config import ModelConfig, RunConfig, TrainingConfig
 from iterdeploy.sections import ConfigError
 from iterdeploy.training.fit import fit
+from iterdeploy.training.launch import fit_in_workers
 from iterdeploy.training.phase import Phase, Progress, TrainingError, TrainingExamples, read_policy, split_validation
 from iterdeploy.training.ranks import Ranks
-from iterdeploy.training.worker import fit_in_workers
 from iterdeploy.types import Policy
 
 

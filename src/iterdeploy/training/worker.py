@@ -1,135 +1,40 @@
-"""Training in several processes, one per GPU: `fit_in_workers` starts them, and as a program this is one of them.
+"""One of several processes that train together. As a program, which `training.launch` starts:
 
-    python -m iterdeploy.training.worker OUT
+    python -m iterdeploy.training.worker OUT PARENT
 
-reads the phase from OUT/workers/phase.json and its place among the others from RANK and WORLD_SIZE. The processes find
-each other by a file, not by a port. A worker ends when the process that started it does, however that ends.
+reads the phase from OUT/workers/phase.json and its place among the others from RANK, LOCAL_RANK and WORLD_SIZE.
 """
 
+import fcntl
 import json
 import os
-import signal
-import subprocess
 import sys
-import threading
-import time
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from iterdeploy.config import ModelConfig, TrainingConfig
-from iterdeploy.sections import UserError
+from iterdeploy.parent import end_with_parent
 from iterdeploy.training.examples import StoredExamples
+from iterdeploy.training.failure import Failure
 from iterdeploy.training.fit import fit
-from iterdeploy.training.phase import Phase, Progress, TrainingError, TrainingExamples
+from iterdeploy.training.phase import Phase, TrainingExamples
 from iterdeploy.training.ranks import Ranks
 from iterdeploy.types import Example, Policy
 from iterdeploy.wording import show_warnings
 
 FAILED = 3
 """Exit status of a worker that has said why."""
-FAILURE = "failure "
-"""Begins the line in which it does."""
+FAILURE, TOKENS = "failure", "tokens"
+"""First words of the lines that workers write to standard output: a `Failure`; tokens trained and tokens in all."""
 
 
-def fit_in_workers(phase: Phase, out: Path, progress: Progress) -> None:
-    """`fit` in as many processes as the configuration says."""
-    folder = out / "workers"
-    _empty(folder)
-    (folder / "phase.json").write_text(written(phase), encoding="utf-8")
-    workers = [_start(out, rank, phase) for rank in range(phase.config.processes)]
-    failures: list[Exception] = []
-    relays = [threading.Thread(target=_relay, args=(worker.stdout, progress, failures)) for worker in workers]
-    for relay in relays:
-        relay.start()
-    try:
-        while any(worker.poll() is None for worker in workers):
-            if any(worker.returncode for worker in workers):
-                break
-            time.sleep(0.05)
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()
-        for relay in relays:
-            relay.join()
-    _raise_failure(failures, [worker.returncode for worker in workers])
-    _empty(folder)
-    folder.rmdir()
-
-
-def place(rank: int, world: int) -> dict[str, str]:
-    """The environment variables by which a process, and `accelerate` in it, knows its place among the others."""
-    return {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world)}
-
-
-def _start(out: Path, rank: int, phase: Phase) -> "subprocess.Popen[str]":
-    import torch
-
-    hidden = {"CUDA_VISIBLE_DEVICES": ""} if phase.model.device == "cpu" else {}  # FSDP takes any GPU that it sees
-    threads = {"OMP_NUM_THREADS": str(phase.model.threads or torch.get_num_threads())}
-    return subprocess.Popen(
-        [sys.executable, "-m", "iterdeploy.training.worker", str(out)],
-        env={**os.environ, **place(rank, phase.config.processes), **hidden, **threads},
-        stdin=subprocess.PIPE,  # never written to: it closes when this process ends
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _relay(lines: IO[str], progress: Progress, failures: list[Exception]) -> None:
-    for line in lines:
-        if line.startswith(FAILURE):
-            failures.append(_raised(json.loads(line.removeprefix(FAILURE))))
-        match line.split():
-            case ["tokens", done, total]:
-                progress(int(done), int(total))
-
-
-def _told(error: BaseException) -> dict[str, Any]:
-    """What went wrong in a worker as JSON, with what that came from."""
-    before = error.__cause__ or error.__context__
-    return {
-        "kind": "UserError" if isinstance(error, UserError) else type(error).__name__,
-        "said": str(error),
-        "number": error.errno if isinstance(error, OSError) else None,
-        "file": error.filename if isinstance(error, OSError) else None,
-        "trace": traceback.format_exc(),
-        "before": before and _told(before),
-    }
-
-
-def _raised(told: dict[str, Any]) -> Exception:
-    """The same as if it had gone wrong in this process."""
-    error: Exception
-    match told["kind"]:
-        case "UserError":
-            error = TrainingError(told["said"])
-        case "MemoryError":
-            error = MemoryError(told["said"])
-        case _ if told["number"] is not None:
-            error = OSError(told["number"], os.strerror(told["number"]), told["file"])
-        case kind:
-            error = RuntimeError(f"{kind}: {told['said']}")
-    error.__cause__ = _raised(told["before"]) if told["before"] else None
-    error.add_note(told["trace"])
-    return error
-
-
-def _raise_failure(failures: list[Exception], statuses: list[int]) -> None:
-    if failures:
-        raise failures[0]
-    if any(statuses):
-        ended = ", ".join(map(str, statuses))
-        raise TrainingError(f"a training process failed (exit statuses {ended}); what it said of it is above")
-
-
-def _empty(folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    for path in folder.iterdir():
-        path.unlink()
+def say(out: Path, *words: object) -> None:
+    """Writes a line to the pipe that the workers share, one at a time: lines of more than 4096 bytes could mix."""
+    with (out / "workers" / "phase.json").open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        print(*words, flush=True)
 
 
 def written(phase: Phase) -> str:
@@ -174,15 +79,9 @@ def read(text: str) -> Phase:
     )
 
 
-def _end_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(1)
-
-
-def main(out: Path) -> int:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def main(out: Path, parent: int) -> int:
+    end_with_parent(parent)
     show_warnings()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     import torch
     from torch import distributed
 
@@ -201,16 +100,16 @@ def main(out: Path) -> int:
 
     def progress(done: int, total: int) -> None:
         if ranks.first:
-            print("tokens", done, total, flush=True)
+            say(out, TOKENS, done, total)
 
     try:
         fit(phase, out, progress, ranks)
     except Exception as error:  # the process that started this one says what it means
-        print(f"{FAILURE}{json.dumps(_told(error))}", flush=True)
+        say(out, FAILURE, Failure.of(error).line())
         os._exit(FAILED)  # without waiting for the others, which wait for this one
     distributed.destroy_process_group()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
