@@ -22,12 +22,13 @@ from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report import write_figures, write_report
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.svg import PALETTE
-from iterdeploy.report.drawing.tables import NOTHING, Link
+from iterdeploy.report.drawing.tables import NOTHING
 from iterdeploy.report.facts.contents import read
 from iterdeploy.report.facts.verdict import state_sentence
 from iterdeploy.report.figures.training import evenly
 from iterdeploy.report.html.markup import text
 from iterdeploy.report.sections import figures
+from iterdeploy.tables import Link
 from iterdeploy.types import Split
 
 
@@ -106,12 +107,12 @@ def test_every_drawing_is_described_and_has_its_numbers(html: str) -> None:
 
 def test_a_number_leads_to_its_traces(reported: Path) -> None:
     found = {one.name: one for one in drawn(reported)}
-    cells = [cell for group in found["verdicts"].table.groups for row in group.rows for cell in row]
+    cells = [cell for row in found["verdicts"].table.rows for cell in row]
     assert Link("40 (50.0%)", "#traces?generation=1&verdict=valid") in cells
-    cells = [cell for group in found["by-size"].table.groups for row in group.rows for cell in row]
+    cells = [cell for row in found["by-size"].table.rows for cell in row]
     targets = [cell.target for cell in cells if isinstance(cell, Link)]
     assert "#traces?generation=2&split=held_out&domain=blocksworld&size=5" in targets
-    cells = [cell for group in found["pools"].table.groups for row in group.rows for cell in row]
+    cells = [cell for row in found["pools"].table.rows for cell in row]
     assert Link("7", "#traces?generation=0&pool=2") in cells and Link("20", "#traces?pool=2") in cells
     assert 'href="#traces?generation=0&amp;pool=2"' in found["lineage"].drawing(540)
 
@@ -232,13 +233,13 @@ def test_known_and_new_sizes_are_kept_apart_where_the_model_says_which_it_knew(
     (tmp_path / "no-such-model" / "pretraining.json").write_text('{"sizes": {"blocksworld": [2, 3, 4]}}')
     found = {one.name: one for one in drawn(reported)}
     # Task i has size 3 + i % 4 and is solved by generation 0 if i < 8, by generation 2 if i < 30, of 40.
-    rows = [tuple(row) for row in found["reliability-generalisation"].table.groups[0].rows]
+    rows = [tuple(row) for row in found["reliability-generalisation"].table.rows]
     assert [(row[0], row[1], row[3]) for row in rows] == [
         ("0", "20.0%", "20.0%"),
         ("1", "50.0%", "50.0%"),
         ("2", "80.0%", "70.0%"),
     ]
-    names = [row[0] for row in found["by-size"].table.groups[0].rows]
+    names = [row[0] for row in found["by-size"].table.rows]
     assert names == ["3", "4", "5 new", "6 new"]
     assert "pretraining had sizes: blocksworld 2 to 4" in Reader(report_of(tmp_path / "told", [8])).prose
 
@@ -264,7 +265,7 @@ def test_reasons_are_counted_by_kind(html: str) -> None:
 
 def test_the_lineage_is_that_of_the_pools(reported: Path) -> None:
     table = next(one for one in drawn(reported) if one.name == "lineage").table
-    rows = [[cell.text if isinstance(cell, Link) else cell for cell in row] for row in table.groups[0].rows]
+    rows = [[cell.text if isinstance(cell, Link) else cell for cell in row] for row in table.rows]
     run_dir = RunDir.read(reported)
     pools = [run_dir.pool(generation) for generation in (0, 1)]
     run_dir.close()
@@ -279,11 +280,11 @@ def test_runs_of_several_domains_mix_none_of_them(tmp_path: Path) -> None:
     found = {one.name: one for one in drawn(tmp_path / "run")}
     assert {"by-domain", "by-size-ferry", "by-size-miconic", "plan-lengths-ferry", "plan-lengths-miconic"} <= {*found}
     assert not {"by-size", "plan-lengths"} & {*found}
-    rows = found["by-domain"].table.groups[0].rows
+    rows = found["by-domain"].table.rows
     assert (
         [row[0] for row in rows] == ["ferry", "miconic"] and "20.0%" in str(rows[0][1]) and "50.0%" in str(rows[1][2])
     )
-    (size_3, *_) = found["by-size-ferry"].table.groups[0].rows
+    (size_3, *_) = found["by-size-ferry"].table.rows
     assert size_3[1] == "10"  # of this domain alone
     run_dir = RunDir.read(tmp_path / "run")
     prose = Reader(write_report(run_dir).read_text(encoding="utf-8")).prose
@@ -307,8 +308,8 @@ def test_diversity_is_shown_where_it_was_measured(tmp_path: Path) -> None:
         path.write_text(json.dumps(metrics))
     found = {one.name: one for one in drawn(tmp_path / "run")}
     assert {"entropy", "distinct-answers", "copies", "drift", "lost"} <= {*found}
-    assert [list(row) for row in found["entropy"].table.groups[0].rows][2] == ["2", "0.250", "0.230 to 0.270"]
-    assert [list(row) for row in found["copies"].table.groups[0].rows] == [["1", "12.5%"], ["2", "12.5%"]]
+    assert [list(row) for row in found["entropy"].table.rows][2] == ["2", "0.250", "0.230 to 0.270"]
+    assert [list(row) for row in found["copies"].table.rows] == [["1", "12.5%"], ["2", "12.5%"]]
 
 
 @pytest.mark.slow

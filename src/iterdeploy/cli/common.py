@@ -68,7 +68,7 @@ def show(table: Table, out: Console) -> None:
     for place, column in enumerate(table.columns):
         shown.add_column(Text(plain_lines(column)), justify="right" if place else "left")
     for row in table.rows:
-        shown.add_row(*(Text(plain_lines(cell)) for cell in row))
+        shown.add_row(*(Text(plain_lines(str(cell))) for cell in row))
     out.print(shown)
     for note in table.notes:
         tell(f"  {note}")

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 
-from iterdeploy import tables
 from iterdeploy.audit.records import Audit
 from iterdeploy.audit.tables import tables as audit_tables
-from iterdeploy.report.drawing.tables import Group, Table
 from iterdeploy.report.html.section import Shown
+from iterdeploy.tables import Table
 from iterdeploy.theory.records import Theory
 from iterdeploy.theory.tables import tables as theory_tables
 
@@ -31,10 +30,10 @@ def theory(found: Theory | None, of: str = "") -> list[Shown]:
     return [] if found is None else _shown(theory_tables(found), of)
 
 
-def table(one: tables.Table, of: str = "") -> Shown:
+def table(one: Table, of: str = "") -> Shown:
     """A table as it stands on a terminal."""
-    return Shown(f"{of}{one.title}", "", Table(one.columns, [Group(one.rows)]), broad=True, points=one.notes)
+    return Shown(f"{of}{one.title}", "", one, broad=True, points=one.notes)
 
 
-def _shown(some: Iterable[tables.Table], of: str) -> list[Shown]:
+def _shown(some: Iterable[Table], of: str) -> list[Shown]:
     return [table(one, of) for one in some]

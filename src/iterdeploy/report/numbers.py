@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from iterdeploy.metrics.records import Coverage, Metrics
 from iterdeploy.record.outputs import TrainingReport
 from iterdeploy.report.drawing import tables
-from iterdeploy.report.drawing.tables import NOTHING, Group, Table
+from iterdeploy.report.drawing.tables import NOTHING
 from iterdeploy.report.figures import diversity as diversity_figures
+from iterdeploy.tables import Table, grouped
 from iterdeploy.types import JUDGED, TrainingPool
 
 ACTIVITIES = {
@@ -25,10 +26,6 @@ def everything(
 ) -> Table:
     """One column per generation."""
     numbers = [one.generation for one in metrics]
-    groups = [
-        Group(_split_rows(metrics, split), title)
-        for split, title in (("held_out", "Held-out tasks"), ("deployed", "Deployed tasks"))
-    ]
     counts = [[status.value, *(tables.number(one.verdicts[status]) for one in metrics)] for status in JUDGED]
     trained = [
         ["traces in the pool", *(tables.number(len(pools[g].weights)) if g in pools else NOTHING for g in numbers)],
@@ -38,10 +35,15 @@ def everything(
         [title, *(f"{seconds.get(g, {}).get(activity, 0.0):,.1f}" for g in numbers)]
         for activity, title in ACTIVITIES.items()
     ]
-    groups = [group for group in groups if group.rows] + [Group(counts, "Verdicts on all answers")]
-    groups += diversity_figures.numbers(metrics)
-    groups += [Group(trained, "Trained on"), Group(spent, "Seconds")]
-    return Table(["generation", *(f"{g}" for g in numbers)], groups)
+    groups = {
+        "Held-out tasks": _split_rows(metrics, "held_out"),
+        "Deployed tasks": _split_rows(metrics, "deployed"),
+        "Verdicts on all answers": counts,
+        **diversity_figures.numbers(metrics),
+        "Trained on": trained,
+        "Seconds": spent,
+    }
+    return grouped(["generation", *(f"{g}" for g in numbers)], groups)
 
 
 def _split_rows(metrics: Sequence[Metrics], split: str) -> list[list[str]]:

@@ -7,10 +7,11 @@ from iterdeploy.report.comparison.runs import Arm, Comparison, Wanted, never_see
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.painting import Bar, Field, Height, Part
-from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Table
+from iterdeploy.report.drawing.tables import NOTHING, SPLITS
 from iterdeploy.report.drawing.trend import HUNDREDTHS, SHARE, TENTHS, THOUSANDTHS, WHOLE, Series, trend
 from iterdeploy.report.facts import contents
 from iterdeploy.report.figures.verdicts import COLOURS
+from iterdeploy.tables import Table
 from iterdeploy.types import JUDGED
 
 Read = Callable[[Metrics], float | None]
@@ -104,7 +105,7 @@ def _sizes_of(domain: str, several: bool, comparison: Comparison) -> Figure:
         [[_field(point) for point in points] for points in found],
         [arm.title for arm in comparison.arms],
         columns,
-        Table(["", *(f"size {column}" for column in columns)], [Group(table)]),
+        Table("", ["", *(f"size {column}" for column in columns)], table),
         "task size",
     )
 
@@ -139,7 +140,7 @@ def by_domain(comparison: Comparison) -> Figure | None:
         [[_field(points[place]) for points in found] for place in range(len(domains))],
         domains,
         [title.replace(" (", "\n(") for title in titles],
-        Table(["domain", *titles], [Group(rows)]),
+        Table("", ["domain", *titles], rows),
         "",
     )
 
@@ -202,5 +203,5 @@ def verdicts(comparison: Comparison) -> Figure:
         "Stacked bars: the shares of the last generation's verdicts, one bar per run.",
         bars,
         "{:.0%}".format,
-        Table(["", *JUDGED], [Group(rows)]),
+        Table("", ["", *JUDGED], rows),
     )

@@ -7,7 +7,7 @@ from functools import partial
 from iterdeploy.report.drawing import painting
 from iterdeploy.report.drawing.painting import Bar, Curve, Field, Height
 from iterdeploy.report.drawing.svg import Canvas, Paint, for_page, for_paper
-from iterdeploy.report.drawing.tables import Table
+from iterdeploy.tables import Table
 from iterdeploy.wording import plain
 
 WIDE, NARROW = 540, 350

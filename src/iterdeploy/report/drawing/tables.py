@@ -1,38 +1,12 @@
-"""Tables as data, how numbers are written in them, and where they lead."""
+"""How numbers are written in the report's tables, and where their cells lead."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 from iterdeploy.metrics.records import Interval
 
 NOTHING = "\N{EN DASH}"
 SPLITS = {"held_out": "held-out", "deployed": "deployed"}
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A cell that leads to what it counts."""
-
-    text: str
-    target: str
-
-
-Cell = str | Link
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Rows that belong together; a row's first cell is its heading."""
-
-    rows: Sequence[Sequence[Cell]]
-    title: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    head: Sequence[str]
-    groups: Sequence[Group]
 
 
 def share(value: float | None) -> str:

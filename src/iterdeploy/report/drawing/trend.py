@@ -6,7 +6,8 @@ from iterdeploy.metrics.records import Point
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.painting import LOOKS, Curve, Height
-from iterdeploy.report.drawing.tables import NOTHING, Group, Table
+from iterdeploy.report.drawing.tables import NOTHING
+from iterdeploy.tables import Table
 
 Series = Mapping[int, Point]
 """Generation -> point."""
@@ -37,7 +38,7 @@ def trend(name: str, title: str, caption: str, height: Height, series: Mapping[s
         rows.append(row)
     last = [f"{line.title} {height.form(line.y[-1])}" for line in lines]
     label = f"Line chart of {title[0].lower()}{title[1:]} by generation; last: {', '.join(last)}."
-    return figure.curves(name, title, caption, label, lines, height, Table(head, [Group(rows)]))
+    return figure.curves(name, title, caption, label, lines, height, Table("", head, rows))
 
 
 def curve(title: str, points: Series, place: int) -> Curve:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from iterdeploy.metrics.records import Diversity, Metrics, Nats, Point
 from iterdeploy.report.drawing import tables
 from iterdeploy.report.drawing.figure import Figure
-from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group
+from iterdeploy.report.drawing.tables import NOTHING, SPLITS
 from iterdeploy.report.drawing.trend import HUNDREDTHS, SHARE, TENTHS, THOUSANDTHS, Series, trend
 
 
@@ -53,21 +53,19 @@ def figures(metrics: Sequence[Metrics]) -> list[Figure]:
     return [one for one in made if one is not None]
 
 
-def numbers(metrics: Sequence[Metrics]) -> list[Group]:
+def numbers(metrics: Sequence[Metrics]) -> dict[str, list[list[str]]]:
     """All measures of diversity and drift, one row each, one column per generation; none where nothing was measured."""
-    groups = []
+    groups = {}
     for split, words in SPLITS.items():
         rows = [
             [title, *(tables.share(v) if as_share else tables.ratio(v) for v in _values(metrics, split, read))]
             for read, title, as_share in _ROWS
         ]
-        known = [row for row in rows if set(row[1:]) != {NOTHING}]
-        if known:
-            groups.append(Group(known, f"Diversity of answers to {words} tasks"))
+        groups[f"Diversity of answers to {words} tasks"] = [row for row in rows if set(row[1:]) != {NOTHING}]
     gaps = [one.drift and one.drift.logprob_gap for one in metrics]
     if any(gap is not None for gap in gaps):
         written = [NOTHING if gap is None else f"{gap:.2g}" for gap in gaps]
-        groups.append(Group([["recorded log p against asked again, nats", *written]], "Precision of log-probabilities"))
+        groups["Precision of log-probabilities"] = [["recorded log p against asked again, nats", *written]]
     return groups
 
 

@@ -13,8 +13,9 @@ from iterdeploy.report.drawing import tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.painting import shade
 from iterdeploy.report.drawing.svg import PALETTE, Canvas
-from iterdeploy.report.drawing.tables import Cell, Group, Link, Table, traces_where
+from iterdeploy.report.drawing.tables import traces_where
 from iterdeploy.report.facts.contents import Contents
+from iterdeploy.tables import Cell, Link, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,7 +89,7 @@ def _table(nodes: Sequence[Node], edges: Sequence[Edge]) -> Table:
         ]
         for edge in edges
     ]
-    return Table(["traces of", "trained", "traces", "from the weights of"], [Group(rows)])
+    return Table("", ["traces of", "trained", "traces", "from the weights of"], rows)
 
 
 def _paint(nodes: Sequence[Node], edges: Sequence[Edge], axes: "Axes", canvas: Canvas) -> None:

@@ -9,9 +9,10 @@ from iterdeploy.metrics.words import share
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.painting import LOOKS, Curve, Field
-from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Cell, Group, Link, Table, traces_where
+from iterdeploy.report.drawing.tables import NOTHING, SPLITS, traces_where
 from iterdeploy.report.drawing.trend import SHARE, trend
 from iterdeploy.report.facts.contents import Contents, never_seen
+from iterdeploy.tables import Cell, Link, Table
 
 
 def coverage(metrics: Sequence[Metrics]) -> Figure:
@@ -62,7 +63,7 @@ def _coverage_table(metrics: Sequence[Metrics]) -> Table:
             row.append(Link(tables.share(found.coverage), target))
             row += [tables.interval(found.interval), tables.number(found.tasks)]
         rows.append(row)
-    return Table(head, [Group(rows)])
+    return Table("", head, rows)
 
 
 def kept_apart(contents: Contents) -> Figure | None:
@@ -146,7 +147,7 @@ def _sizes_of(domain: str, contents: Contents) -> Figure:
         fields,
         [names[size] for size in sizes],
         [str(generation) for generation in generations],
-        Table(["size", "tasks", *(f"generation {g}" for g in generations)], [Group(table)]),
+        Table("", ["size", "tasks", *(f"generation {g}" for g in generations)], table),
     )
 
 
@@ -180,5 +181,5 @@ def by_domain(contents: Contents) -> Figure | None:
         fields,
         list(found),
         [str(generation) for generation in generations],
-        Table(["domain", *(f"generation {g}" for g in generations)], [Group(rows)]),
+        Table("", ["domain", *(f"generation {g}" for g in generations)], rows),
     )

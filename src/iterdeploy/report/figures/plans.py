@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from iterdeploy.metrics.records import Coverage, Metrics, Point
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
-from iterdeploy.report.drawing.tables import NOTHING, SPLITS, Group, Table
+from iterdeploy.report.drawing.tables import NOTHING, SPLITS
 from iterdeploy.report.drawing.trend import HUNDREDTHS, WHOLE, Series, trend
 from iterdeploy.report.facts.contents import Contents
+from iterdeploy.tables import Table, grouped
 
 
 def lengths(contents: Contents) -> list[Figure]:
@@ -33,7 +34,7 @@ def _lengths_of(domain: str, contents: Contents) -> Figure | None:
         f"Histograms of plan lengths, one per generation; longest plan: {', '.join(longest)}.",
         rows,
         [f"gen {generation}" for generation in generations],
-        Table(["steps", *(f"generation {generation}" for generation in generations)], [Group(table)]),
+        Table("", ["steps", *(f"generation {generation}" for generation in generations)], table),
         "steps of the plan",
     )
 
@@ -73,7 +74,7 @@ def domain_table(contents: Contents) -> Table | None:
     counts = contents.counts
     if len(counts.domains) < 2 or not counts.lengths:
         return None
-    groups = []
+    groups = {}
     for domain in counts.domains:
         found = [one for one in counts.answers if (one.split, one.domain) == (counts.measured_split, domain)]
         rows = [
@@ -81,5 +82,5 @@ def domain_table(contents: Contents) -> Table | None:
             ["longest valid plan, steps", *(tables.number(one.longest_plan) for one in found)],
             ["cost, times the reference plan's", *(tables.ratio(one.cost_ratio) for one in found)],
         ]
-        groups.append(Group([row for row in rows if set(row[1:]) != {NOTHING}], domain))
-    return Table(["generation", *(str(one.generation) for one in contents.metrics)], groups)
+        groups[domain] = [row for row in rows if set(row[1:]) != {NOTHING}]
+    return grouped(["generation", *(str(one.generation) for one in contents.metrics)], groups)

@@ -7,8 +7,9 @@ from iterdeploy.metrics.standing import Standing
 from iterdeploy.metrics.words import share
 from iterdeploy.report.drawing import figure
 from iterdeploy.report.drawing.figure import Figure
-from iterdeploy.report.drawing.tables import NOTHING, Group, Table
+from iterdeploy.report.drawing.tables import NOTHING
 from iterdeploy.report.drawing.trend import SHARE, WHOLE, Series, curve, trend
+from iterdeploy.tables import Table
 
 
 def frontier(standings: Sequence[Standing]) -> Figure | None:
@@ -53,6 +54,6 @@ def pass_at_k(standings: Sequence[Standing]) -> Figure | None:
         f"Line chart of pass@k by k; last: {', '.join(share(list(one.pass_at_k.values())[-1]) for one in shown)}.",
         [curve(title, one.pass_at_k, place) for place, (title, one) in enumerate(zip(titles, shown, strict=True))],
         SHARE,
-        Table(["k", *titles], [Group(rows)]),
+        Table("", ["k", *titles], rows),
         x_label="answers to each task (k)",
     )

@@ -6,8 +6,9 @@ from iterdeploy.record.outputs import TrainingReport
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.painting import Bar, Colour, Curve, Height, Look, Part, shade
-from iterdeploy.report.drawing.tables import NOTHING, Cell, Group, Link, Table, traces_where
+from iterdeploy.report.drawing.tables import NOTHING, traces_where
 from iterdeploy.report.facts.contents import Contents
+from iterdeploy.tables import Cell, Link, Table
 from iterdeploy.types import TrainingPool
 
 ACTIVITIES = {
@@ -47,7 +48,7 @@ def pools(found: Mapping[int, TrainingPool], last: int) -> Figure | None:
         "Stacked bars: the traces that train each generation, by generation of origin.",
         bars,
         "{:,.0f}".format,
-        Table(head, [Group(rows)]),
+        Table("", head, rows),
     )
 
 
@@ -89,7 +90,7 @@ def losses(trainings: Mapping[int, TrainingReport]) -> Figure | None:
         "Line chart of the training loss by optimiser step, one line per generation.",
         lines,
         Height("{:.3f}".format),
-        Table(head, [Group(rows)]),
+        Table("", head, rows),
         "optimiser step",
     )
 
@@ -144,5 +145,5 @@ def costs(contents: Contents) -> Figure | None:
         "Stacked bars: seconds by activity, one bar per generation.",
         bars,
         lambda seconds: tables.clock(seconds).removesuffix(" 00 s"),
-        Table([*head, "answers", "tokens sampled", "tokens trained on"], [Group(rows)]),
+        Table("", [*head, "answers", "tokens sampled", "tokens trained on"], rows),
     )

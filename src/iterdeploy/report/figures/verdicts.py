@@ -6,8 +6,9 @@ from iterdeploy.record.counts import Failure
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.painting import Bar, Colour, Part
-from iterdeploy.report.drawing.tables import Cell, Group, Link, Table, traces_where
+from iterdeploy.report.drawing.tables import traces_where
 from iterdeploy.report.facts.contents import Contents
+from iterdeploy.tables import Cell, Link, Table, grouped
 from iterdeploy.types import JUDGED, Status
 
 COLOURS = {
@@ -41,7 +42,7 @@ def verdicts(contents: Contents) -> Figure:
         "Stacked bars: the shares of the verdicts, one bar per generation.",
         bars,
         "{:.0%}".format,
-        Table(["generation", *JUDGED], [Group(rows)]),
+        Table("", ["generation", *JUDGED], rows),
     )
 
 
@@ -56,21 +57,19 @@ def reasons(contents: Contents) -> Table | None:
     generations = [one.generation for one in contents.metrics]
     answers = {one.generation: sum(one.verdicts.values()) for one in contents.metrics}
     common = [one for one, _ in total.most_common(KINDS)]
-    groups = []
+    groups: dict[str, list[list[Cell]]] = {}
     for status in JUDGED:
-        rows: list[list[Cell]] = [
+        groups[status.capitalize()] = [
             [kind.reason, *(_cell(failures.get(g, {}).get(kind, 0), answers[g], g, status) for g in generations)]
             for kind in common
             if kind.status == status
         ]
-        if rows:
-            groups.append(Group(rows, status.capitalize()))
     rest = [sum(n for kind, n in failures.get(g, {}).items() if kind not in common) for g in generations]
     if any(rest):
         count = len(total) - len(common)
         shares = [tables.share(left / answers[g]) for left, g in zip(rest, generations, strict=True)]
-        groups.append(Group([[f"{count} rarer kind{'s' * (count > 1)}", *shares]], "All else"))
-    return Table(["gen", *(str(g) for g in generations)], groups)
+        groups["All else"] = [[f"{count} rarer kind{'s' * (count > 1)}", *shares]]
+    return grouped(["gen", *(str(g) for g in generations)], groups)
 
 
 def _cell(times: int, answers: int, generation: int, status: Status) -> Link:

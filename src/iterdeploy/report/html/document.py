@@ -9,9 +9,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from iterdeploy.report.drawing.figure import NARROW, WIDE, Figure
-from iterdeploy.report.drawing.tables import Cell, Link, Table
 from iterdeploy.report.html.markup import code_marked, element, lines, text
 from iterdeploy.report.html.section import Shown
+from iterdeploy.tables import Cell, Link, Table
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -111,15 +111,15 @@ def shown(one: Shown) -> str:
 
 
 def table(one: Table, label: str) -> str:
-    head = element("thead", element("tr", *(element("th", text(cell), scope="col") for cell in one.head)))
+    head = element("thead", element("tr", *(element("th", text(cell), scope="col") for cell in one.columns)))
     groups = []
-    for group in one.groups:
+    for heading, group in one.groups():
         rows = [
             element("tr", element("th", _cell(first), scope="row"), *(element("td", _cell(cell)) for cell in cells))
-            for first, *cells in group.rows
+            for first, *cells in group
         ]
-        if group.title:
-            title = element("th", text(group.title), scope="rowgroup", colspan=str(len(one.head)))
+        if heading:
+            title = element("th", text(heading), scope="rowgroup", colspan=str(len(one.columns)))
             rows.insert(0, element("tr", title, class_="group"))
         groups.append(element("tbody", *rows))
     # A wide table scrolls in its own box, which the keyboard must reach.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iterdeploy.report.drawing.figure import Figure
-from iterdeploy.report.drawing.tables import Table
+from iterdeploy.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
