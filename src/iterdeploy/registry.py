@@ -79,11 +79,14 @@ def file_of(name: str) -> Path | None:
 
 
 def code_files(config: RunConfig) -> dict[str, str]:
-    """File -> SHA-256 of the user's code: what the configuration names by file or module, and what that has imported
-    so far from the same folder or package."""
+    """File -> SHA-256 of the user's code: what the configuration names by file, module or entry point, and what that
+    has imported so far from the same folder or package."""
     names = [config.tasks.kind, config.sampling.sampler, config.training.trainer, *config.curation.policies]
+    if config.deployment:
+        names.append(config.deployment.redact)
+    plugins = {entry.name: entry.value for entry in entry_points() if entry.group.startswith("iterdeploy.")}
     files: set[Path] = set()
-    for place in (place for name in names for place in _places(name)):
+    for place in (place for name in names for place in _places(name, plugins)):
         if place.endswith(".py"):
             named = Path(place)
             files |= {named, *(path for path in _loaded().values() if path.parent == named.parent)}
@@ -93,14 +96,15 @@ def code_files(config: RunConfig) -> dict[str, str]:
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files) if path.is_file()}
 
 
-def _places(name: str) -> list[str]:
-    """The files or modules that a name, or a curation policy with arguments, has objects from.
+def _places(name: str, plugins: Mapping[str, str]) -> list[str]:
+    """The files or modules that a name, or a curation policy with arguments, has objects from. `plugins`: name of an
+    entry point -> "module:object".
 
-    >>> _places("prefer(sums.py:digits, 2)"), _places("valid")
-    (['sums.py'], [])
+    >>> _places("prefer(sums.py:digits, 2)", {}), _places("valid", {}), _places("first", {"first": "own.keep:first"})
+    (['sums.py'], [], ['own.keep'])
     """
     parts = [part.strip() for part in name.replace("(", ",").rstrip(")").split(",")]
-    return [part.rpartition(":")[0] for part in parts if ":" in part]
+    return [path.rpartition(":")[0] for part in parts if ":" in (path := plugins.get(part, part))]
 
 
 def _loaded() -> dict[str, Path]:

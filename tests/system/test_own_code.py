@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from helpers.support import ROOT, assert_refused, iterdeploy
+from helpers.support import ROOT, assert_refused, iterdeploy, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -145,7 +146,7 @@ def test_every_command_speaks_of_sums_and_answers(run: Path, stranger: Path, tmp
     assert_right_words((run / "config.toml").read_text())
 
 
-def test_a_run_records_its_code_and_goes_on_with_other_code_only_if_told_to(
+def test_a_run_records_its_code_and_goes_on_with_other_code_only_if_that_is_accepted(
     run: Path, stranger: Path, tmp_path: Path
 ) -> None:
     runs = Path(shutil.copytree(run.parent, tmp_path / "runs"))
@@ -164,6 +165,42 @@ def test_a_run_records_its_code_and_goes_on_with_other_code_only_if_told_to(
         (stranger / "sums.py").write_text(written)
     calls = json.loads((runs / "sums" / "provenance.json").read_text())["calls"]
     assert len({call["code"][str(stranger / "sums.py")] for call in calls}) == 2
+
+
+PLUGIN = """
+[project]
+name = "first-of-each"
+version = "1.0"
+[project.entry-points."iterdeploy.policies"]
+first_of_each = "first_of_each.keep:first_of_each"
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+"""
+
+
+def test_the_code_of_an_installed_plug_in_is_recorded_like_that_of_a_file(tmp_path: Path) -> None:
+    package = tmp_path / "source" / "first_of_each"
+    package.mkdir(parents=True)
+    (package.parent / "pyproject.toml").write_text(PLUGIN)
+    (package / "__init__.py").touch()
+    (package / "keep.py").write_text(SUMS[SUMS.index("def first_of_each") : SUMS.index("def digits")])
+    installed = tmp_path / "installed"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", installed, package.parent], check=True)
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    config = write_config(tmp_path, {"generations": 1, "curation.policies": ["valid", "first_of_each"]})
+    runs = ["--runs-dir", str(tmp_path / "runs")]
+    done = iterdeploy("run", config, *runs, env=environment)
+    assert done.returncode == 0, done.stderr
+    keep = installed / "first_of_each" / "keep.py"
+    (call,) = json.loads((tmp_path / "runs" / "tiny" / "provenance.json").read_text())["calls"]
+    assert call["code"][str(keep)] == sha256(keep.read_bytes()).hexdigest()
+    keep.write_text(keep.read_text().replace("first.values()", "first.values() or []"))
+    resume = ["resume", "tiny", *runs]
+    assert_refused(iterdeploy(*resume, env=environment), "keep.py changed", "--accept-code-change")
+    done = iterdeploy(*resume, "--accept-code-change", env=environment)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
