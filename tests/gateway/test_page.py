@@ -1,22 +1,18 @@
 """The page of a deployment in a real browser: asked, judged and corrected, by mouse and by keyboard alone."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from helpers import chromium
 from helpers.serving import Live, config_of, tasks_of
 from iterdeploy.record.store import TraceStore
 from iterdeploy.types import Feedback
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-expect = sync_api.expect
-PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")]
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-TIMEOUT = 30_000
+expect = chromium.playwright().expect
+pytestmark = [pytest.mark.slow, chromium.NEEDED]
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>\u202e{script}"
 
 
@@ -29,17 +25,15 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=PROGRAM, args=OPTIONS)
-        yield found
-        found.close()
+    with chromium.started() as browser:
+        yield browser
 
 
 @pytest.fixture
 def page(browser: Any, live: Live) -> Iterator[Any]:
     """The page on a narrow screen; it must be quiet and ask nobody but its server."""
     context = browser.new_context(viewport={"width": 390, "height": 800})
-    context.set_default_timeout(TIMEOUT)
+    context.set_default_timeout(chromium.TIMEOUT)
     page = context.new_page()
     troubles: list[str] = []
     page.on("console", lambda message: troubles.append(message.text))
@@ -47,7 +41,7 @@ def page(browser: Any, live: Live) -> Iterator[Any]:
     page.on("request", lambda request: asked.append(request.url))
     asked: list[str] = []
     page.goto(f"http://127.0.0.1:{live.port}/")
-    expect(page).to_have_title("live", timeout=TIMEOUT)
+    expect(page).to_have_title("live")
     yield page
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is cut off"
     assert page.evaluate("window.hacked") is None
@@ -63,7 +57,7 @@ def said(live: Live, trace_id: str) -> list[Feedback]:
 
 
 def shown_as(page: Any, words: str) -> None:
-    expect(page.locator("#status")).to_contain_text(words, timeout=TIMEOUT)
+    expect(page.locator("#status")).to_contain_text(words, timeout=chromium.TIMEOUT)
 
 
 def newest(live: Live) -> str:
@@ -97,7 +91,7 @@ def test_the_inbox_shows_what_nobody_judged_until_all_is(page: Any, live: Live) 
     for key in ("p", "r"):
         before = page.inner_text("#prompt")
         page.keyboard.press(key)
-        expect(page.locator("#prompt")).not_to_have_text(before, timeout=TIMEOUT)
+        expect(page.locator("#prompt")).not_to_have_text(before, timeout=chromium.TIMEOUT)
     page.keyboard.press("c")
     page.fill("#correction", "(pickup b1)")
     page.click("#correcting button")
@@ -118,13 +112,13 @@ def test_what_others_wrote_is_only_text(page: Any, live: Live) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser: Any, live: Live, scheme: str) -> None:
-    axe = pytest.importorskip("axe_core_python.sync_playwright", reason="axe is not installed").Axe()
+    axe = chromium.axe()
     context = browser.new_context(bypass_csp=True, color_scheme=scheme, viewport={"width": 390, "height": 800})
     page = context.new_page()
     page.goto(f"http://127.0.0.1:{live.port}/")
     page.click("#who summary")
     page.click("#example")
-    expect(page.locator("#question")).not_to_have_value("", timeout=TIMEOUT)
+    expect(page.locator("#question")).not_to_have_value("", timeout=chromium.TIMEOUT)
     page.press("#question", "Control+Enter")
     shown_as(page, "Would you publish")
     page.click("#correct")

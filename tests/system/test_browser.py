@@ -2,26 +2,15 @@
 
 import json
 import re
-import shutil
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from helpers import chromium
+from helpers.pages import Open, report_of
 from helpers.playing import (
-    Served,
-    add_generation,
-    answers,
-    config,
-    finish_generation,
-    make_run,
-    plan_of,
     played_run,
-    task,
-    tasks,
-    trace,
 )
 from helpers.support import whole_traces
 from iterdeploy.pddl import Domain, Problem, states
@@ -29,51 +18,13 @@ from iterdeploy.planning import plans
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.store import TraceStore
 from iterdeploy.report import write_report
-from iterdeploy.types import Split, Status, Trace
-from iterdeploy.view.server import Server
-from iterdeploy.view.shelves import View
+from iterdeploy.types import Status, Trace
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")]
+expect = chromium.playwright().expect
+pytestmark = [pytest.mark.slow, chromium.NEEDED]
 
-expect = sync_api.expect
-OPTIONS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
 WIDTHS = (1280, 390)
 SCHEMES = ("light", "dark")
-HOSTILE = (
-    "</script><script>window.hacked = 1</script><img src='https://example.org/x.png' onerror='window.hacked = 2'>"
-    "\x00\x1b[31m\u202egnp.exe\u2066\u200b\u2028\u2029<!-- &lt; </pre> {{7*7}} \N{PILE OF POO} \ue000"
-)
-TIMEOUT = 20_000
-"""Milliseconds that anything may take; nothing takes them but on a machine that is busy with other things."""
-expect.set_options(timeout=TIMEOUT)
-
-
-class Sheet:
-    """A page with all that it said to the console and asked of the network."""
-
-    def __init__(self, browser: Any, url: str, width: int, scheme: str, **options: Any) -> None:
-        viewport = {"width": width, "height": 900}
-        self.context = browser.new_context(viewport=viewport, color_scheme=scheme, **options)
-        self.context.set_default_timeout(TIMEOUT)
-        self.page = self.context.new_page()
-        self.troubles: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.troubles.append(f"{message.type}: {message.text}"))
-        self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(url)
-        self.page.wait_for_selector(".traces li, .opened, #explorer .note")
-
-    def close(self) -> None:
-        self.context.close()
-
-
-Open = Callable[..., Sheet]
 
 
 @pytest.fixture(scope="module")
@@ -82,32 +33,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     played_run(path)
     write_report(RunDir.read(path))
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=PROGRAM, args=OPTIONS)
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def sheet(browser: Any, folder: Path) -> Iterator[Open]:
-    """Opens the report, or another page, at a place; whatever it is, it must be quiet and ask nobody anything."""
-    opened: list[Sheet] = []
-
-    def open_sheet(
-        place: str = "", *, url: str = "", width: int = 1280, scheme: str = "light", **options: Any
-    ) -> Sheet:
-        opened.append(Sheet(browser, (url or (folder / "report.html").as_uri()) + place, width, scheme, **options))
-        return opened[-1]
-
-    yield open_sheet
-    for one in opened:
-        one.close()
-        assert one.troubles == []
-        assert all(request.startswith(("file:", "http://127.0.0.1:")) for request in one.requests), one.requests
 
 
 def traces_of(folder: Path) -> list[Trace]:
@@ -155,7 +80,7 @@ def shown_facts(page: Any) -> set[str]:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_fits_and_its_figures_are_there(sheet: Open, folder: Path, width: int, scheme: str) -> None:
     given = one_of(folder, "blocksworld", Status.VALID)
-    page = sheet(width=width, scheme=scheme).page
+    page = sheet(report_of(folder), width=width, scheme=scheme).page
     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(overflow) == 0
     drawings = page.locator("figure svg:visible")
@@ -170,7 +95,7 @@ def test_the_page_fits_and_its_figures_are_there(sheet: Open, folder: Path, widt
 
 def test_filters_and_links_agree_with_the_store(sheet: Open, folder: Path) -> None:
     everything = traces_of(folder)
-    page = sheet().page
+    page = sheet(report_of(folder)).page
     assert page.locator(".found").inner_text() == f"{len(everything)} traces"
     page.get_by_role("group", name="Generation").get_by_role("button", name=re.compile("^1")).click()
     page.get_by_role("group", name="Verdict").get_by_role("button", name=re.compile("^invalid")).click()
@@ -194,7 +119,7 @@ def test_filters_and_links_agree_with_the_store(sheet: Open, folder: Path) -> No
 @pytest.mark.parametrize("status", [Status.VALID, Status.INVALID])
 def test_the_animation_ends_where_the_validator_does(sheet: Open, folder: Path, domain: str, status: Status) -> None:
     given = one_of(folder, domain, status, generation=0)
-    page = sheet(f"#traces?trace={given.id}").page
+    page = sheet(report_of(folder) + f"#traces?trace={given.id}").page
     assert page.locator(".stage svg").count() == {"blocksworld": 2, "sokoban": 1, "ferry": 0}[domain]
     page.get_by_label("Speed").select_option("4")
     page.get_by_role("button", name="Play", exact=True).click()
@@ -220,7 +145,7 @@ def test_the_animation_ends_where_the_validator_does(sheet: Open, folder: Path, 
 def test_the_blocks_and_boxes_stand_where_the_state_says(sheet: Open, folder: Path) -> None:
     """Read from the picture itself: what stands on what; where the box is."""
     given = one_of(folder, "blocksworld", Status.VALID)
-    page = sheet(f"#traces?trace={given.id}").page
+    page = sheet(report_of(folder) + f"#traces?trace={given.id}").page
     page.get_by_role("button", name="Last").click()
     at = page.evaluate(
         """[...document.querySelector("svg.blocks").querySelectorAll(".block")].map((one) => {
@@ -247,7 +172,7 @@ def test_from_a_trace_to_its_siblings_and_to_the_models_that_it_trained(sheet: O
     pool = json.loads((folder / "generation-1" / "curated.json").read_text())["weights"]
     given = next(one for one in traces_of(folder) if one.id in pool and one.generation == 0)
     siblings = [one for one in traces_of(folder) if one.task_id == given.task_id]
-    page = sheet(f"#traces?trace={given.id}").page
+    page = sheet(report_of(folder) + f"#traces?trace={given.id}").page
     chips = page.locator(".answers a")
     assert chips.count() == len(siblings) and page.locator(".answers tr").count() == 3
     assert page.locator(".answers a[aria-current]").count() == 1
@@ -262,7 +187,7 @@ def test_from_a_trace_to_its_siblings_and_to_the_models_that_it_trained(sheet: O
 
 def test_an_obfuscated_plan_shows_both_kinds_of_names(sheet: Open, folder: Path) -> None:
     given = next(one for one in traces_of(folder) if one.size == 5)
-    page = sheet(f"#traces?trace={given.id}").page
+    page = sheet(report_of(folder) + f"#traces?trace={given.id}").page
     step = page.locator(".plan li").first
     assert f"({' '.join(plans.plan_of(given.verdict)[0])})" in step.inner_text()
     assert step.locator("small").inner_text() in given.completions[0].text
@@ -271,7 +196,7 @@ def test_an_obfuscated_plan_shows_both_kinds_of_names(sheet: Open, folder: Path)
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_by_keyboard_alone(sheet: Open, folder: Path, width: int) -> None:
-    page = sheet("#traces", width=width).page
+    page = sheet(report_of(folder) + "#traces", width=width).page
     key = page.keyboard.press
 
     def focused() -> str:
@@ -323,7 +248,7 @@ def test_without_motion_where_the_reader_wants_none(sheet: Open, folder: Path) -
     place = f"#traces?trace={given.id}"
     running = "document.getAnimations().length"
     for motion, moving in (("no-preference", True), ("reduce", False)):
-        page = sheet(place, reduced_motion=motion).page
+        page = sheet(report_of(folder) + place, reduced_motion=motion).page
         page.get_by_role("button", name="Forward").click()
         assert bool(page.evaluate(running)) is moving, motion
         assert page.locator(".player[data-position='1']").count() == 1
@@ -331,8 +256,8 @@ def test_without_motion_where_the_reader_wants_none(sheet: Open, folder: Path) -
 
 @pytest.mark.parametrize(("width", "scheme"), list(zip(WIDTHS, SCHEMES, strict=True)))
 def test_axe_finds_nothing_serious(sheet: Open, folder: Path, width: int, scheme: str) -> None:
-    axe = pytest.importorskip("axe_core_python.sync_playwright", reason="axe is not installed").Axe()
-    page = sheet("#traces", width=width, scheme=scheme, bypass_csp=True).page
+    axe = chromium.axe()
+    page = sheet(report_of(folder) + "#traces", width=width, scheme=scheme, bypass_csp=True).page
     places = [
         "",
         f"?trace={one_of(folder, 'blocksworld', Status.INVALID).id}",
@@ -345,90 +270,3 @@ def test_axe_finds_nothing_serious(sheet: Open, folder: Path, width: int, scheme
         found = axe.run(page)["violations"]
         told = [(one["id"], one["nodes"][0]["html"][:200]) for one in found if one["impact"] in ("serious", "critical")]
         assert told == []
-
-
-@pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trace]:
-    """A run whose first answer is everything that a page should not obey, and a line of 100,000 characters."""
-    path = tmp_path_factory.mktemp("hostile") / "run"
-    asked = [task("blocksworld", 4, Split.DEPLOYED)]
-    given = trace(asked[0], 0, HOSTILE + "<b>" * 33_333)
-    make_run(path, asked, {0: [given]}, generations=0)
-    write_report(RunDir.read(path))
-    return path, given
-
-
-@pytest.mark.parametrize("live", [False, True])
-def test_hostile_text_is_shown_and_not_obeyed(sheet: Open, hostile: tuple[Path, Trace], live: bool) -> None:
-    folder, given = hostile
-    url = (folder / "report.html").as_uri()
-    server = Server("127.0.0.1", 0, View(folder)) if live else None
-    if server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.port}/"
-    one = sheet(f"#traces?trace={given.id}", url=url)
-    page = one.page
-    shown = page.locator("pre[aria-label=Answer]").inner_text()
-    for words in (
-        "</script><script>window.hacked = 1</script>",
-        "U+0000U+001B[31mU+202Egnp.exe",
-        "U+2028U+2029<!-- &lt; </pre>",
-    ):
-        assert words in shown
-    assert "U+E000" in shown and "\u202e" not in shown
-    assert page.evaluate("window.hacked") is None and page.locator("#explorer img, #explorer script").count() == 0
-    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
-    page.get_by_role("button", name=re.compile("^Show all")).click()
-    length = len(page.locator("pre[aria-label=Answer]").inner_text())
-    assert (length > 99_000) if live else (19_000 < length < 21_000)
-    assert ("more characters are not in this page" in page.locator(".opened").inner_text()) is not live
-    page.evaluate("location.hash = '#traces?domain=' + encodeURIComponent('<img src=x onerror=alert(1)>\\u202e')")
-    expect(page.locator(".found")).to_have_text("No trace passes these filters.")
-    if server:
-        server.shutdown()
-        server.server_close()
-
-
-def test_a_run_that_goes_on_is_followed(sheet: Open, tmp_path: Path) -> None:
-    asked = tasks()[:4]
-    run_dir = RunDir.open(tmp_path / "run", config(), ["test"])
-    add_generation(run_dir, 0, asked, answers(asked, 0))
-    served = Served(tmp_path / "run")
-    one = sheet(url=f"http://127.0.0.1:{served.port}/")
-    page = one.page
-    assert page.locator(".found").inner_text() == "9 traces"
-    later = answers(asked, 1)
-    run_dir.store.add({one.id: one for one in asked}, later[:4], {})
-    expect(page.locator(".found")).to_have_text("13 traces")
-    page.get_by_role("group", name="Generation").get_by_role("button", name=re.compile("^1")).click()
-    expect(page.locator(".found")).to_have_text("4 traces")
-    run_dir.store.add({one.id: one for one in asked}, later[4:], {})
-    expect(page.locator(".found")).to_have_text("9 traces")
-    assert page.locator(".traces li").count() == 9
-    finish_generation(run_dir, 1)
-    page.get_by_role("button", name="Show it").click()
-    page.wait_for_selector("#news", state="detached")
-    expect(page.locator(".found")).to_have_text("9 traces")
-    assert "generation=1" in page.url
-    run_dir.close()
-    served.end()
-    expect(page.locator(".trouble")).to_contain_text("still running")
-    one.troubles[:] = [trouble for trouble in one.troubles if "ERR_CONNECTION" not in trouble]
-    one.page.close()
-
-
-def test_a_plan_of_hundreds_of_steps_is_one_stop_for_the_tabulator_key(sheet: Open, tmp_path: Path) -> None:
-    one = task("blocksworld", 4, Split.DEPLOYED)
-    first, *_ = plan_of(one)
-    undo = {"unstack": "stack", "pickup": "putdown"}[first[0]]
-    plan = [first, (undo, *first[1:])] * 250
-    text = "<plan>\n" + "".join(f"({' '.join(step)})\n" for step in plan) + "</plan>"
-    make_run(tmp_path / "run", [one], {0: [trace(one, 0, text)]}, generations=0)
-    write_report(RunDir.read(tmp_path / "run"))
-    page = sheet("#traces", url=(tmp_path / "run" / "report.html").as_uri()).page
-    page.locator(".traces a").click()
-    assert page.locator(".plan .step").count() == 500 and page.locator(".plan .step[tabindex='0']").count() == 1
-    page.locator("input[type=range]").fill("400")
-    assert page.locator(".step[aria-current] .number").inner_text() == "400"
-    assert page.locator(".step[aria-current]").is_visible()
-    assert page.evaluate("window.scrollY") >= 0 and "Step 400 of 500" in page.locator(".caption").inner_text()

@@ -3,7 +3,6 @@
 import ast
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import threading
@@ -17,12 +16,12 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 
+from helpers import chromium
 from helpers.support import ROOT
 from iterdeploy.cli.parser import parser
 from iterdeploy.config import RunConfig
 from iterdeploy.config_errors import keys
 
-PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 BLOCKS = [
     pytest.param(kind, text, id=f"{page.relative_to(ROOT)}-{number}")
@@ -135,16 +134,14 @@ def address(site: Path) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")
+@chromium.NEEDED
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_in_a_browser_every_page_is_quiet_accessible_and_fits_a_telephone(
     site: Path, address: str, scheme: str
 ) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    axe = pytest.importorskip("axe_core_python.sync_playwright", reason="axe is not installed").Axe()
+    axe = chromium.axe()
     troubles: list[str] = []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium.started() as browser:
         page = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme=scheme).new_page()
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("console", lambda said: troubles.append(f"{said.type}: {said.text}"))
@@ -161,7 +158,6 @@ def test_in_a_browser_every_page_is_quiet_accessible_and_fits_a_telephone(
         page.keyboard.press("/")
         page.keyboard.type("frontier")
         page.wait_for_selector(".md-search-result__link")
-        browser.close()
     assert troubles == []
 
 
