@@ -28,6 +28,8 @@ from pydantic import ValidationError
 from iterdeploy.config import RunConfig
 from iterdeploy.sections import ConfigError
 
+KINDS = ("tasksets", "samplers", "trainers", "policies", "features", "redactors")
+"""Entry points are in groups "iterdeploy.tasksets" and so on."""
 DOORS = "package.module:object, path/to/file.py:object"
 
 
@@ -84,7 +86,7 @@ def code_files(config: RunConfig) -> dict[str, str]:
     names = [config.tasks.kind, config.sampling.sampler, config.training.trainer, *config.curation.policies]
     if config.deployment:
         names.append(config.deployment.redact)
-    plugins = {entry.name: entry.value for entry in entry_points() if entry.group.startswith("iterdeploy.")}
+    plugins = {entry.name: entry.value for kind in KINDS for entry in entry_points(group=f"iterdeploy.{kind}")}
     files: set[Path] = set()
     for place in (place for name in names for place in _places(name, plugins)):
         if place.endswith(".py"):

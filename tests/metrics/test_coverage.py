@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from helpers.support import trace
-from iterdeploy.metrics.coverage import count_verdicts, coverage_of_splits, mean_interval
+from iterdeploy.metrics.coverage import count_verdicts, coverage_of_splits
 from iterdeploy.metrics.form import as_record, written
 from iterdeploy.metrics.records import Coverage, Metrics
+from iterdeploy.metrics.results import mean_interval
 from iterdeploy.record.outputs import parsed
 from iterdeploy.types import JUDGED, Split, Status, Trace, Verdict
 

@@ -6,9 +6,8 @@ from statistics import fmean, stdev
 
 import pytest
 
-from iterdeploy.metrics.coverage import mean_interval
 from iterdeploy.metrics.paired import paired
-from iterdeploy.metrics.results import TaskResult
+from iterdeploy.metrics.results import TaskResult, mean_interval
 from iterdeploy.metrics.seeds import coverage, difference, mean, ratio
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from iterdeploy.cli.common import console, quiet, run_path, show
 from iterdeploy.cli.run import EXIT_STOPPED
 from iterdeploy.config import RunConfig
-from iterdeploy.console.summary import measured, status
+from iterdeploy.console.summary import as_json, summary
 from iterdeploy.metrics.tables import by_temperature
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.trust import trusted_config
@@ -33,10 +33,11 @@ def measure(arguments: argparse.Namespace) -> int:
     run_dir = RunDir.add_to(path)
     try:
         stopped = _measure(config, run_dir, arguments)
+        found = summary(run_dir)
         if arguments.json:
-            say(json.dumps(status(run_dir), indent=1))
+            say(json.dumps(as_json(found), indent=1))
         else:
-            show(by_temperature(measured(run_dir)), console())
+            show(by_temperature(found.standings), console())
     finally:
         run_dir.close()
     if stopped:

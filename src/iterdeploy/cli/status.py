@@ -5,8 +5,7 @@ import json
 
 from iterdeploy.cli.common import console, run_path, show
 from iterdeploy.console.lines import HEAD, lines
-from iterdeploy.console.summary import measured, table
-from iterdeploy.console.summary import status as status_of
+from iterdeploy.console.summary import as_json, summary, table
 from iterdeploy.metrics.tables import by_temperature
 from iterdeploy.record.run_dir import RunDir, RunDirError
 from iterdeploy.report.facts.verdict import outcome
@@ -16,19 +15,20 @@ from iterdeploy.wording import say, tell
 def status(arguments: argparse.Namespace) -> int:
     run_dir = RunDir.read(run_path(arguments))
     against = _measured_generation(arguments.against, run_dir)
-    found, standings = status_of(run_dir, against), measured(run_dir, against)
+    found = summary(run_dir, against)
     rows = list(lines(run_dir))
-    results = list(run_dir.store.results(len(found["generations"])))
+    results = list(run_dir.store.results(len(found.generations)))
     temperature = run_dir.config.sampling.temperature
     run_dir.close()
     if arguments.json:
-        say(json.dumps(found, indent=1))
+        say(json.dumps(as_json(found), indent=1))
         return 0
-    state = found["state"] + (f" (process {found['pid']})" if "pid" in found else "")
-    say(f"{found['run']}: {state}" + (f": {found['reason']}" if "reason" in found else ""))
+    state = found.state
+    process = f" (process {state.process})" if state.process else ""
+    say(f"{found.name}: {state.name}{process}" + (f": {state.reason}" if state.reason else ""))
     if arguments.wide and rows:
-        show(table(found["generations"]), console())
-        show(by_temperature(standings, against), console())
+        show(table(found.generations), console())
+        show(by_temperature(found.standings, against), console())
     elif rows:
         say("\n".join([HEAD, *rows]))
     if rows:

@@ -1,72 +1,159 @@
 """A run in one table and one JSON object, from its folder alone."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from iterdeploy.metrics.form import written
 from iterdeploy.metrics.frontier import Frontier
 from iterdeploy.metrics.paired import Paired
+from iterdeploy.metrics.records import Coverage, Metrics
 from iterdeploy.metrics.standing import Standing, standings
 from iterdeploy.record.outputs import State
 from iterdeploy.record.run_dir import RunDir
-from iterdeploy.tables import Table
+from iterdeploy.tables import NOTHING, Table
+from iterdeploy.types import JUDGED
 
-VERDICTS = ("valid", "invalid", "unparseable", "truncated", "error")
 SPLITS = ("held_out", "deployed")
 ACTIVITIES = ("sampling", "validation", "training", "other")
 SHOWN = ("tasks", "solved", "coverage", "interval", "mean_plan", "longest_plan", "reasoning_tokens", "pass_at_k",
          "unanimous_at_k", "by_size", "readings", "strict_coverage", "cost_ratio")  # fmt: skip
 
 
-def status(run_dir: RunDir, against: int = 0) -> dict[str, Any]:
-    """The run's state and its generations, as `iterdeploy status --json` prints them."""
-    return {"run": run_dir.path.name, **_state(run_dir.state()), "generations": generations(run_dir, against)}
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A generation that has been measured."""
+
+    metrics: Metrics
+    standings: Sequence[Standing]
+    """What it can do at each temperature."""
+    own: Standing | None
+    """At the loop's own temperature; None without held-out tasks."""
+    pool: int
+    """Traces that trained it."""
+    seconds: Mapping[str, float]
+    """Activity -> seconds: sampling and validation of its answers, training of the next generation, and all else."""
 
 
-def generations(run_dir: RunDir, against: int = 0) -> list[dict[str, Any]]:
-    """One entry for each generation that has been measured.
+@dataclass(frozen=True, slots=True)
+class Summary:
+    name: str
+    state: State
+    against: int
+    """The generation that all others are compared with."""
+    generations: Sequence[Measured]
 
-    `temperatures`: what it can do at each temperature, compared with the generation `against`; `frontier` and `paired`
-    are those of the loop's own temperature. `seconds` of a generation: sampling and validation of its answers, training
-    of the next one, and all else.
-    """
-    seconds = run_dir.store.seconds()
+    @property
+    def standings(self) -> list[Standing]:
+        return [standing for generation in self.generations for standing in generation.standings]
+
+
+def summary(run_dir: RunDir, against: int = 0) -> Summary:
+    """The run's state and its generations, each compared with the generation `against`."""
     own = run_dir.config.sampling.temperature
-    by_generation: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for standing in measured(run_dir, against):
-        by_generation[standing.generation].append(_standing(standing, against))
-    out = []
-    for metrics in run_dir.metrics():
-        generation = metrics.generation
-        temperatures = by_generation[generation]
-        here: dict[str, Any] = next((one for one in temperatures if one["temperature"] == own), {})
-        plain = written(metrics)
-        pool = run_dir.pool(generation - 1) if generation else None
-        spent = seconds.get(generation, {})
-        out.append(
-            {
-                "generation": generation,
-                "held_out": _shown(plain["held_out"]),
-                "deployed": _shown(plain["deployed"]),
-                "frontier": here.get("frontier"),
-                "frontiers": here.get("frontiers", {}),
-                "paired": here.get("paired"),
-                "temperatures": temperatures,
-                "pool": len(pool.weights) if pool else 0,
-                "verdicts": plain["verdicts"],
-                "diversity": plain["diversity"] or None,
-                "drift": plain["drift"],
-                "seconds": {activity: round(spent.get(activity, 0.0), 3) for activity in ACTIVITIES},
-            }
+    measured = run_dir.metrics()
+    found = standings(run_dir.store.results(len(measured)), own, against)
+    seconds = run_dir.store.seconds()
+    generations = []
+    for metrics in measured:
+        number = metrics.generation
+        some = [standing for standing in found if standing.generation == number]
+        pool = run_dir.pool(number - 1) if number else None
+        spent = seconds.get(number, {})
+        generations.append(
+            Measured(
+                metrics=metrics,
+                standings=some,
+                own=next((standing for standing in some if standing.temperature == own), None),
+                pool=len(pool.weights) if pool else 0,
+                seconds={activity: spent.get(activity, 0.0) for activity in ACTIVITIES},
+            )
         )
-    return out
+    return Summary(run_dir.path.name, run_dir.state(), against, generations)
 
 
-def measured(run_dir: RunDir, against: int = 0) -> list[Standing]:
-    """What each measured generation can do at each temperature."""
-    results = run_dir.store.results(len(run_dir.metrics()))
-    return standings(results, run_dir.config.sampling.temperature, against)
+def table(generations: Sequence[Measured]) -> Table:
+    """Every number, for a wide terminal."""
+    plans = any(
+        found and found.mean_plan is not None for one in generations for found in map(one.metrics.coverage, SPLITS)
+    )
+    names = ("coverage", "mean plan")[: 1 + plans]
+    coverage = [f"{split}\n{name}" for split in ("held-out", "deployed") for name in names]
+    rows = [_row(generation, plans) for generation in generations]
+    rows.append(
+        ("all", *[""] * (len(coverage) + 3), "time outside sampling, validation, training:", _time_cell(generations))
+    )
+    return Table(
+        "",
+        ("gen", *coverage, "frontier", "reasoning\ntokens", "trained\non", " / ".join(JUDGED),
+         "seconds: sampling / validation / training / other"),
+        tuple(rows),
+    )  # fmt: skip
+
+
+def _row(generation: Measured, plans: bool) -> tuple[str, ...]:
+    metrics = generation.metrics
+    splits = [metrics.coverage(split) for split in SPLITS]
+    reasoning = [found.reasoning_tokens for found in splits if found and found.reasoning_tokens is not None]
+    return (
+        str(metrics.generation),
+        *(cell for found in splits for cell in _split_cells(found)[: 1 + plans]),
+        _frontier_cell(generation.own),
+        f"{fmean(reasoning):.0f}" if reasoning else NOTHING,
+        str(generation.pool or NOTHING),
+        " / ".join(str(metrics.verdicts[status]) for status in JUDGED),
+        " / ".join(f"{generation.seconds[activity]:.1f}" for activity in ACTIVITIES),
+    )
+
+
+def _time_cell(generations: Sequence[Measured]) -> str:
+    """Seconds of all generations by activity, and the share that is none of the three that the run is for."""
+    sums = {activity: sum(one.seconds[activity] for one in generations) for activity in ACTIVITIES}
+    share = sums["other"] / max(1e-9, sum(sums.values()))
+    return " / ".join(f"{spent:.1f}" for spent in sums.values()) + f" ({share:.1%})"
+
+
+def _split_cells(coverage: Coverage | None) -> list[str]:
+    if coverage is None:
+        return [NOTHING, NOTHING]
+    interval, mean = coverage.interval, coverage.mean_plan
+    return [
+        f"{coverage.coverage:.1%} [{interval.low:.1%}, {interval.high:.1%}]",
+        NOTHING if mean is None else f"{mean:.1f}",
+    ]
+
+
+def _frontier_cell(own: Standing | None) -> str:
+    """The sizes alone, those of several domains one after the other."""
+    sizes = [frontier.size for frontier in own.frontiers.values()] if own else []
+    return " / ".join(NOTHING if size is None else str(size) for size in sizes) or NOTHING
+
+
+def as_json(found: Summary) -> dict[str, Any]:
+    """What `iterdeploy status --json` prints. Of a generation, `frontier`, `frontiers` and `paired` are those of the
+    loop's own temperature."""
+    generations = [_generation(generation, found.against) for generation in found.generations]
+    return {"run": found.name, **_state(found.state), "generations": generations}
+
+
+def _generation(generation: Measured, against: int) -> dict[str, Any]:
+    plain = written(generation.metrics)
+    own: dict[str, Any] = _standing(generation.own, against) if generation.own else {}
+    return {
+        "generation": generation.metrics.generation,
+        "held_out": _shown(plain["held_out"]),
+        "deployed": _shown(plain["deployed"]),
+        "frontier": own.get("frontier"),
+        "frontiers": own.get("frontiers", {}),
+        "paired": own.get("paired"),
+        "temperatures": [_standing(standing, against) for standing in generation.standings],
+        "pool": generation.pool,
+        "verdicts": plain["verdicts"],
+        "diversity": plain["diversity"] or None,
+        "drift": plain["drift"],
+        "seconds": {activity: round(spent, 3) for activity, spent in generation.seconds.items()},
+    }
 
 
 def _standing(standing: Standing, against: int) -> dict[str, Any]:
@@ -110,57 +197,3 @@ def _state(state: State) -> dict[str, Any]:
 
 def _shown(coverage: dict[str, Any] | None) -> dict[str, Any] | None:
     return coverage and {key: coverage.get(key) for key in SHOWN}
-
-
-def table(entries: Sequence[dict[str, Any]]) -> Table:
-    """Every number, for a wide terminal."""
-    plans = any(entry[split] and entry[split]["mean_plan"] is not None for entry in entries for split in SPLITS)
-    names = ("coverage", "mean plan")[: 1 + plans]
-    coverage = [f"{split}\n{name}" for split in ("held-out", "deployed") for name in names]
-    rows = [_row(entry, plans) for entry in entries]
-    rows.append(
-        ("all", *[""] * (len(coverage) + 3), "time outside sampling, validation, training:", _time_cell(entries))
-    )
-    return Table(
-        "",
-        ("gen", *coverage, "frontier", "reasoning\ntokens", "trained\non",
-         "valid / invalid / unparseable / truncated / error", "seconds: sampling / validation / training / other"),
-        tuple(rows),
-    )  # fmt: skip
-
-
-def _row(entry: dict[str, Any], plans: bool) -> tuple[str, ...]:
-    both = [entry[split]["reasoning_tokens"] for split in SPLITS if entry[split]]
-    return (
-        str(entry["generation"]),
-        *(cell for split in SPLITS for cell in _split_cells(entry[split])[: 1 + plans]),
-        _frontier_cell(entry),
-        f"{sum(both) / len(both):.0f}",
-        str(entry["pool"] or "-"),
-        " / ".join(str(entry["verdicts"][verdict]) for verdict in VERDICTS),
-        " / ".join(f"{entry['seconds'][activity]:.1f}" for activity in ACTIVITIES),
-    )
-
-
-def _time_cell(entries: Sequence[dict[str, Any]]) -> str:
-    """Seconds of all generations by activity, and the share that is none of the three that the run is for."""
-    sums = {activity: sum(entry["seconds"][activity] for entry in entries) for activity in ACTIVITIES}
-    share = sums["other"] / max(1e-9, sum(sums.values()))
-    return " / ".join(f"{spent:.1f}" for spent in sums.values()) + f" ({share:.1%})"
-
-
-def _split_cells(coverage: dict[str, Any] | None) -> list[str]:
-    if coverage is None:
-        return ["-", "-"]
-    low, high = coverage["interval"]
-    mean = coverage["mean_plan"]
-    return [
-        f"{coverage['coverage']:.1%} [{low:.1%}, {high:.1%}]",
-        "-" if mean is None else f"{mean:.1f}",
-    ]
-
-
-def _frontier_cell(entry: dict[str, Any]) -> str:
-    """The sizes alone, those of several domains one after the other."""
-    sizes = [one["size"] for one in entry["frontiers"].values()]
-    return " / ".join("-" if size is None else str(size) for size in sizes) or "-"

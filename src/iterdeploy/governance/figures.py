@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from iterdeploy.curation.people import latest
-from iterdeploy.metrics.coverage import mean_interval
+from iterdeploy.metrics.results import mean_interval
 from iterdeploy.record.standing import standing
 from iterdeploy.record.store import TraceStore
 from iterdeploy.record.traffic import Traffic

@@ -4,9 +4,8 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from iterdeploy.metrics.coverage import mean_interval
 from iterdeploy.metrics.records import Point
-from iterdeploy.metrics.results import TaskResult
+from iterdeploy.metrics.results import TaskResult, mean_interval
 
 
 def pass_at_k(valid: int, samples: int, k: int) -> float:

@@ -10,10 +10,9 @@ from iterdeploy.metrics.results import TaskResult
 from iterdeploy.record.store import TraceStore
 
 _LENGTH = "CASE WHEN status = 'valid' THEN json_extract(facts, '$.plan_length') END"
-_ANSWERS = f"""
-    SELECT generation, split, domain, count(*), sum(tokens), avg(reasoning_tokens),
-        avg({_LENGTH}), CAST(max({_LENGTH}) AS INTEGER),
-        avg(CASE WHEN status = 'valid' THEN json_extract(facts, '$.cost_ratio') END)
+_ANSWERS = """
+    SELECT generation, split, domain, count(*) AS answers, sum(tokens) AS tokens,
+        avg(CASE WHEN status = 'valid' THEN json_extract(facts, '$.cost_ratio') END) AS cost_ratio
     FROM traces JOIN tasks ON tasks.id = task_id WHERE generation < ? GROUP BY generation, split, domain
 """
 _LENGTHS = f"""
@@ -46,11 +45,6 @@ class Answers:
     domain: str
     answers: int
     tokens: int
-    reasoning_tokens: float
-    """Mean over all answers."""
-    mean_plan: float | None
-    """Mean length of the valid plans, in steps; None without any."""
-    longest_plan: int | None
     cost_ratio: float | None
     """Mean cost of the valid plans by that of the reference plan; None without references."""
 
@@ -108,6 +102,12 @@ def count(store: TraceStore, generations: int) -> Counts:
     for generation, status, reason, times in store.rows(_REASONS, limit):
         failures.setdefault(generation, Counter())[Failure(status, kind(reason))] += times
     return Counts(tasks, answers, lengths, failures, measured)
+
+
+def mean_length(lengths: Mapping[int, int]) -> float | None:
+    """Of plans, given how many have each length; None without any."""
+    plans = sum(lengths.values())
+    return sum(length * count for length, count in lengths.items()) / plans if plans else None
 
 
 def kind(reason: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from iterdeploy.metrics.records import Coverage, Metrics, Point
+from iterdeploy.record.counts import mean_length
 from iterdeploy.report.drawing import figure, tables
 from iterdeploy.report.drawing.figure import Figure
 from iterdeploy.report.drawing.tables import NOTHING, SPLITS
@@ -76,10 +77,12 @@ def domain_table(contents: Contents) -> Table | None:
         return None
     groups = {}
     for domain in counts.domains:
-        found = [one for one in counts.answers if (one.split, one.domain) == (counts.measured_split, domain)]
+        place = (counts.measured_split, domain)
+        found = [one for one in counts.answers if (one.split, one.domain) == place]
+        lengths = [counts.lengths.get((one.generation, *place), {}) for one in found]
         rows = [
-            ["mean valid plan, steps", *(tables.mean(one.mean_plan) for one in found)],
-            ["longest valid plan, steps", *(tables.number(one.longest_plan) for one in found)],
+            ["mean valid plan, steps", *(tables.mean(mean_length(of)) for of in lengths)],
+            ["longest valid plan, steps", *(tables.number(max(of, default=None)) for of in lengths)],
             ["cost, times the reference plan's", *(tables.ratio(one.cost_ratio) for one in found)],
         ]
         groups[domain] = [row for row in rows if set(row[1:]) != {NOTHING}]
