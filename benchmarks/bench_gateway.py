@@ -1,10 +1,11 @@
 """What the gateway adds to a model server: milliseconds over the bare server, with every answer on the disk.
 
-    python benchmarks/bench_gateway.py [--seconds 20] [--tokens 32]
+    python benchmarks/bench_gateway.py [--seconds 20] [--tokens 32] [--postgres]
 
 A mock of a model server streams the same answer at once. It is asked directly and through the gateway, by 1, 32 and 128
 clients at once, and at 100 requests a second; the difference of the percentiles is what the gateway costs. Everything
-shares the machine's cores: clients, gateway and server.
+shares the machine's cores: clients, gateway and server. Prints a table in Markdown. With `--postgres` the store is in a
+PostgreSQL server that is started for it.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import httpx
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from helpers.postgres import Place, Server  # noqa: E402
 from helpers.serving import NAME, Live, config_of  # noqa: E402
 
 PROMPT = "initial b1 on table; goal b1 on table"
@@ -33,7 +35,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Milliseconds that the gateway adds.")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement")
     parser.add_argument("--tokens", type=int, default=32, help="of each answer")
+    parser.add_argument("--postgres", action="store_true", help="keep the store in PostgreSQL")
     arguments = parser.parse_args()
+    database = Place(Server() if arguments.postgres else None)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -51,6 +55,7 @@ def main() -> None:
                 "training.method": "lora",
                 "deployment.requests_per_minute": 10_000_000,
                 "deployment.waiting": 1000,
+                **database.config(),
             }
         )
         with tempfile.TemporaryDirectory() as folder:
@@ -62,13 +67,17 @@ def main() -> None:
     finally:
         server.kill()
         server.wait()
+        if database.server:
+            database.server.close()
 
 
 def _table(bare: str, gateway: str, seconds: float) -> None:
     body = {"model": "base", "prompt": [5, 6, 7], "return_token_ids": True, "stream": True}
     direct = _asking(f"{bare}/completions", body)
     through = _asking(f"{gateway}/completions", {"model": NAME, "prompt": [5, 6, 7], "stream": True})
-    print("clients at once      bare p50 / p99    gateway p50 / p99       added p50 / p99    requests/s")
+    asyncio.run(_at_once(through, 1, 1.0))  # the first answers are slower
+    print("| clients at once | bare, ms: p50 / p99 | gateway, ms: p50 / p99 | added, ms: p50 / p99 | requests/s |")
+    print("|---|---|---|---|---|", flush=True)
     for title, measure in (
         *((f"{count}", lambda ask, count=count: _at_once(ask, count, seconds)) for count in (1, 32, 128)),
         ("100 requests/s", lambda ask: _at_rate(ask, 100, seconds)),
@@ -76,7 +85,8 @@ def _table(bare: str, gateway: str, seconds: float) -> None:
         first, _ = asyncio.run(measure(direct))
         second, rate = asyncio.run(measure(through))
         (a, b), (c, d) = _percentiles(first), _percentiles(second)
-        print(f"{title:16} {a:9.2f} / {b:7.2f} {c:11.2f} / {d:7.2f} {c - a:12.2f} / {d - b:7.2f} ms {rate:10.0f}")
+        added = f"{c - a:.2f} / {d - b:.2f}"
+        print(f"| {title} | {a:.2f} / {b:.2f} | {c:.2f} / {d:.2f} | {added} | {rate:.0f} |", flush=True)
 
 
 def _asking(url: str, body: dict[str, object]) -> Ask:

@@ -20,13 +20,15 @@ class DeploymentConfig(Section):
     train: bool = True
     """Whether an answer may train where neither the request nor its key says."""
     retention_days: int = Field(0, ge=0, le=36_500)
-    """Days after which an answer may no longer train, where neither the request nor its key says; 0: no end."""
+    """Days after which an answer is deleted, where neither the request nor its key says; 0: never."""
     redact: str = ""
     """A function from text to text that takes personal data out of what is stored: "path/to/file.py:function"."""
     models: int = Field(3, gt=0, le=100)
     """Generations that are held in memory at once by the model in this process."""
     max_body: int = Field(1_000_000, ge=1_000, le=1_000_000_000)
     """Bytes of a request."""
+    request_seconds: float = Field(30.0, gt=0, le=3600)
+    """Seconds in which a request must have arrived, its headers as well as its body."""
     requests_per_minute: int = Field(6000, gt=0, le=10_000_000)
     """Of one key, or of all who ask without one."""
     waiting: int = Field(256, gt=0, le=1_000_000)

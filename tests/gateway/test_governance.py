@@ -12,6 +12,7 @@ from helpers.deployments import OPEN_GATE, acts, advance, answering, command, de
 from helpers.postgres import Place
 from helpers.serving import NAME, Live, config_of, tasks_of
 from helpers.support import assert_refused, iterdeploy
+from iterdeploy.record.store import TraceStore
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +43,7 @@ def test_a_forgotten_user_is_nowhere_and_what_learnt_from_them_is_made_anew(tmp_
     assert_refused(iterdeploy("promote", NAME, 1, "--runs-dir", tmp_path), "forgotten user")
     for reading in ("status", "report", "acts"):
         command(live, reading)
+    assert_refused(iterdeploy("theory", NAME, "--generation", 0, "--runs-dir", tmp_path), "deleted since")
     assert "Traceback" not in live.end()
     files = place.files(live.path)
     assert files
@@ -73,6 +75,28 @@ def test_why_a_trace_trained_or_did_not(tmp_path: Path, place: Place) -> None:
     live.end()
 
 
+def test_what_was_to_be_kept_no_longer_is_deleted(tmp_path: Path, place: Place) -> None:
+    live = deployed(tmp_path, **OPEN_GATE, **place.config())
+    secret = "this is for a week"
+    (kept,) = publish(live, [1], **{"X-Iterdeploy-Retention": "7"})
+    gone = live.ask(secret, headers={"X-Iterdeploy-Retention": "7"}).json()["id"]
+    forever = live.ask(tasks_of(live.config)[2].prompt).json()["id"]
+    live.settle()
+    live.end()
+    store = TraceStore(live.path / "traces.sqlite")
+    with store.together():  # as if it had been asked a week ago
+        store.execute("UPDATE origins SET keep_until = '2020-01-01' WHERE trace_id = ?", [gone])
+    store.close()
+    live.start()
+    assert set(live.traces()) == {kept, forever}
+    assert live.client.post("/v1/feedback", json={"trace": gone, "verdict": "publish"}).status_code == 409
+    assert live.client.get(f"/v1/traces/{gone}").status_code == 404
+    assert [(act.act, act.details) for act in acts(live)] == [("expire", {"traces": 1})]
+    live.end()
+    for file in place.files(live.path):
+        assert secret.encode() not in file.read_bytes()
+
+
 @pytest.fixture(scope="module")
 def open_to_others(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A deployment on all addresses, with two keys."""
@@ -83,6 +107,7 @@ def open_to_others(tmp_path_factory: pytest.TempPathFactory) -> Any:
     keys = {
         "app": command(live, "keys", "app", "--scopes", "ask").strip(),
         "curator": command(live, "keys", "curator", "--scopes", "judge", "--user", "carla").strip(),
+        "boss": command(live, "keys", "boss", "--scopes", "administer").strip(),
         "quiet": command(live, "keys", "quiet", "--train", "no", "--retention", "7").strip(),
     }
     live._options = ("--host", "0.0.0.0")
@@ -113,6 +138,27 @@ def test_a_key_may_do_what_it_says_and_no_more(open_to_others: tuple[Live, dict[
     assert not quiet.train and quiet.keep_until > quiet.at[:10]
     stored = b"".join(file.read_bytes() for file in live.path.glob("traces.sqlite*"))
     assert not any(key.encode() in stored for key in keys.values()), "a key is kept as a hash alone"
+
+
+def test_only_an_administrator_decides_over_http(open_to_others: tuple[Live, dict[str, str]]) -> None:
+    live, keys = open_to_others
+    body: dict[str, Any] = {"act": "promote", "generation": 0}
+    for key in ("app", "curator"):
+        assert live.client.post("/v1/acts", json=body, headers=with_key(keys[key])).status_code == 403
+        assert live.client.get("/v1/acts", headers=with_key(keys[key])).status_code == 403
+    assert live.client.post("/v1/acts", json=body).status_code == 401
+    before = len(acts(live))
+    boss = with_key(keys["boss"])
+    for wrong in ({"act": "promote"}, {"act": "promote", "generation": 7}, {**body, "share": 0.5}, {"act": "forget"},
+                  {"act": "canary", "generation": 0}):  # fmt: skip
+        assert live.client.post("/v1/acts", json=wrong, headers=boss).status_code == 400, wrong
+    assert len(acts(live)) == before
+    done = live.client.post("/v1/acts", json=body, headers=boss)
+    assert done.status_code == 201 and done.json() == {"promoted": 0, "canary": None, "share": 0.0}
+    assert (acts(live)[-1].act, acts(live)[-1].who) == ("promote", "key boss")
+    listed = live.client.get("/v1/acts", headers=boss)
+    assert listed.json()["acts"][-1]["who"] == "key boss" and "digest" not in listed.text
+    assert live.ask(tasks_of(live.config)[0].prompt, headers=boss).status_code == 403
 
 
 def test_a_session_belongs_to_its_key(open_to_others: tuple[Live, dict[str, str]]) -> None:

@@ -3,6 +3,7 @@
 import json
 import random
 import socket
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -19,6 +20,57 @@ VALUES = [None, True, -1, 2**70, 1e308, float("inf"), "", "x" * 10_000, "\u0000"
           [{"role": "user", "content": [{"type": "image_url"}]}]]  # fmt: skip
 FIELDS = ["model", "messages", "prompt", "max_tokens", "temperature", "stream", "user", "trace", "session", "verdict",
           "correction", "metric", "comment", "system", "stop", "n", "__proto__"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A deployment that waits two seconds for a request."""
+    live = Live(tmp_path_factory.mktemp("hurried"), config_of({"deployment.request_seconds": 2.0}))
+    yield live
+    said = live.end()
+    assert "Traceback" not in said and "failed" not in said, said
+
+
+BEGUN = b"POST /v1/chat/completions HTTP/1.1\r\n"
+JSON = b"Host: 127.0.0.1:PORT\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{"
+SLOW = {
+    "says nothing": (b"", b"", 408),
+    "headers that never end": (BEGUN, b"", 408),
+    "headers, line by line": (BEGUN, b"X-A: b\r\n", 408),
+    "a body that never ends": (BEGUN + JSON, b"", 408),
+    "a body, sign by sign": (BEGUN + JSON, b" ", 408),
+    "a body that nobody wants": (b"POST /nothing HTTP/1.1\r\n" + JSON, b" ", 404),
+}
+"""What a client sends at once, what it then sends again and again, and how it is answered."""
+
+
+@pytest.mark.parametrize(("first", "drop", "status"), SLOW.values(), ids=SLOW)
+def test_a_slow_client_is_answered_and_its_connection_ends(
+    hurried: Live, first: bytes, drop: bytes, status: int
+) -> None:
+    said, ended, deadline = b"", False, time.monotonic() + 60
+    with socket.create_connection(("127.0.0.1", hurried.port)) as connection:
+        connection.settimeout(0.2)
+        connection.sendall(first.replace(b"PORT", str(hurried.port).encode()))
+        while not ended and time.monotonic() < deadline:
+            try:
+                connection.sendall(drop)
+                received = connection.recv(4096)
+                said, ended = said + received, not received
+            except TimeoutError:
+                continue
+            except OSError:  # it was ended while more was on its way
+                ended = True
+    assert ended, "the connection was held open"
+    assert said.startswith(f"HTTP/1.1 {status}".encode()), said
+    assert (b"too_slow" in said) == (status == 408)
+
+
+def test_a_quick_client_is_not_hurried(hurried: Live) -> None:
+    """Also on a connection that stays open, and where the answer takes longer than the request may."""
+    for _ in range(3):
+        assert hurried.ask(tasks_of(hurried.config)[0].prompt).status_code == 200
+        time.sleep(1)
 
 
 @pytest.fixture(scope="module")

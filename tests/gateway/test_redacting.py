@@ -7,6 +7,7 @@ import pytest
 from helpers.serving import Live, config_of
 from iterdeploy.models.chat import load_tokenizer
 from iterdeploy.models.loading import model_folder
+from iterdeploy.record.store import TraceStore
 
 pytestmark = pytest.mark.slow
 
@@ -38,3 +39,39 @@ def test_what_is_stored_has_no_names_and_its_tokens_say_the_same(tmp_path: Path)
     assert "deployment.redact" in said and "Traceback" not in said
     for file in live.path.glob("traces.sqlite*"):
         assert b"Zebulon" not in file.read_bytes()
+
+
+STAND_INS = {
+    "presidio_analyzer": """
+import re
+
+class AnalyzerEngine:
+    def analyze(self, text, language):
+        assert language == "en"
+        return [found.span() for found in re.finditer("Zebulon", text)]
+""",
+    "presidio_anonymizer": """
+from types import SimpleNamespace
+
+class AnonymizerEngine:
+    def anonymize(self, text, analyzer_results):
+        for begin, end in reversed(analyzer_results):
+            text = text[:begin] + "<PERSON>" + text[end:]
+        return SimpleNamespace(text=text)
+""",
+}
+"""For Presidio, which fetches a model: they have its calls, and know one name."""
+
+
+def test_presidio_is_called_as_it_wants_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, code in STAND_INS.items():
+        (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    redact = "iterdeploy.gateway.presidio:without_personal_data"
+    live = Live(tmp_path / "runs", config_of({"deployment.redact": redact}))
+    trace = live.trace(live.ask("Zebulon on b1 b2, Zebulon").json()["id"])
+    assert trace.source == "transformers (redacted)"
+    store = TraceStore(live.path / "traces.sqlite", read_only=True)
+    assert store.task(trace.task_id).prompt == "<PERSON> on b1 b2, <PERSON>"
+    store.close()
+    live.end()

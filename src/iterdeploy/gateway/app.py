@@ -16,10 +16,12 @@ from starlette.routing import Route
 from iterdeploy.gateway.answering import Answer, Answering, unavailable
 from iterdeploy.gateway.anthropic import Anthropic
 from iterdeploy.gateway.callers import Rates, caller, identify
+from iterdeploy.gateway.deciding import ActBody, acts, decide
 from iterdeploy.gateway.deployed import Deployed
 from iterdeploy.gateway.feedback import FeedbackBody, give
 from iterdeploy.gateway.inbox import example, shown, waiting
 from iterdeploy.gateway.openai import OpenAi
+from iterdeploy.gateway.openapi import document
 from iterdeploy.gateway.page import page
 from iterdeploy.gateway.question import Form, Question, read
 from iterdeploy.gateway.question import event as event_of
@@ -72,9 +74,10 @@ class Gateway:
             for prefix in ("", "/s/{session}")
         ]
         routes.append(Route("/v1/feedback", self._guarded(CHAT, self._feedback), methods=["POST"]))
+        routes.append(Route("/v1/acts", self._guarded(CHAT, self._decide), methods=["POST"]))
         for path, handler in (
             ("/", self._page), ("/v1/inbox", self._inbox), ("/v1/example", self._example),
-            ("/v1/traces/{trace}", self._trace),
+            ("/v1/traces/{trace}", self._trace), ("/v1/acts", self._acts), ("/openapi.json", self._document),
         ):  # fmt: skip
             routes.append(Route(path, self._guarded(CHAT, handler)))
         models = self._guarded(CHAT, self._models)
@@ -100,7 +103,7 @@ class Gateway:
     def _asking(self, form: Form) -> Handler:
         async def ask(request: Request) -> Response:
             key = self._key(request, "ask")
-            question = form.question(await body_of(request, self._deployed.terms.max_body))
+            question = form.question(await body_of(request, self._deployed.terms))
             who = caller(key, request.headers, question.user, self._deployed.terms)
             answer = await self._answering.begin(question, who, session_of(request), retry_of(request, key.name))
             headers = {
@@ -146,7 +149,7 @@ class Gateway:
 
     async def _feedback(self, request: Request) -> Response:
         key = self._key(request, "judge")
-        said = read(FeedbackBody, await body_of(request, self._deployed.terms.max_body))
+        said = read(FeedbackBody, await body_of(request, self._deployed.terms))
         who = caller(key, request.headers, said.user, self._deployed.terms)
         retry = retry_of(request, key.name)
         judged = await self._writer.do(lambda traffic: give(traffic, said, who, retry))
@@ -156,6 +159,18 @@ class Gateway:
             for one in judged
         ]
         return JSONResponse({"id": judged[0].id, "feedback": found}, 201)
+
+    async def _decide(self, request: Request) -> Response:
+        key = self._key(request, "administer")
+        said = read(ActBody, await body_of(request, self._deployed.terms))
+        return JSONResponse(decide(self._deployed, said, key), 201)
+
+    async def _acts(self, request: Request) -> Response:
+        self._key(request, "administer")
+        return JSONResponse({"acts": acts(self._deployed)})
+
+    async def _document(self, request: Request) -> Response:
+        return JSONResponse(document())
 
     async def _models(self, request: Request) -> Response:
         self._key(request, "ask")
@@ -189,7 +204,7 @@ class Gateway:
         """What the routes themselves refuse."""
         assert isinstance(error, HTTPException)
         refusal = Refusal(error.status_code, "not_found" if error.status_code == 404 else "refused", error.detail)
-        return JSONResponse(CHAT.error(refusal), error.status_code, error.headers)
+        return JSONResponse(CHAT.error(refusal), error.status_code, {**(error.headers or {}), **SAFE})
 
 
 def _refusal(error: Exception) -> Refusal:

@@ -24,7 +24,7 @@ class Caller:
     user: str
     train: bool
     keep_until: str
-    """Day from which an answer may no longer train; empty: there is none."""
+    """Day on which an answer is deleted; empty: there is none."""
 
 
 def identify(headers: Mapping[str, str], standing: Standing, scope: str, needed: bool) -> Key:

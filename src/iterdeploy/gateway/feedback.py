@@ -62,7 +62,9 @@ def give(traffic: Traffic, said: FeedbackBody, who: Caller, retry: str | None) -
 
 def _give(traffic: Traffic, trace_id: str, said: FeedbackBody, who: Caller, retry: str | None) -> Judged:
     if traffic.forgotten(trace_id):
-        raise Refusal(409, "forgotten", "the user of this trace was forgotten, and the trace with them")
+        raise Refusal(
+            409, "forgotten", "this trace was deleted: its user was forgotten, or it was to be kept no longer"
+        )
     origin = traffic.origin(trace_id)
     if origin is None:
         raise Refusal(404, "trace_not_found", f"there is no trace {trace_id!r} that somebody asked for")

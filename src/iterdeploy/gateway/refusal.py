@@ -11,3 +11,7 @@ class Refusal(Exception):
         self.status = status
         self.code = code
         self.headers = dict(headers or {})
+
+
+def too_slow(seconds: float) -> Refusal:
+    return Refusal(408, "too_slow", f"the request took longer than {seconds:g} seconds to arrive")

@@ -5,28 +5,27 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from iterdeploy.gateway.refusal import Refusal
+from iterdeploy.config_deployment import DeploymentConfig
+from iterdeploy.gateway.refusal import Refusal, too_slow
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-SLOWEST = 30.0
-"""Seconds in which a body must have arrived."""
 LONGEST_NAME = 200
 
 
-async def body_of(request: Request, most: int) -> bytes:
+async def body_of(request: Request, terms: DeploymentConfig) -> bytes:
     """The whole body. Refusal for one that is too long, too slow, or no JSON."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Refusal(415, "not_json", "send JSON, with Content-Type: application/json")
     body = bytearray()
     try:
-        async with asyncio.timeout(SLOWEST):
+        async with asyncio.timeout(terms.request_seconds):
             async for piece in request.stream():
                 body += piece
-                if len(body) > most:
-                    raise Refusal(413, "too_large", f"a request has up to {most:,} bytes")
+                if len(body) > terms.max_body:
+                    raise Refusal(413, "too_large", f"a request has up to {terms.max_body:,} bytes")
     except TimeoutError:
-        raise Refusal(408, "too_slow", f"the request took longer than {SLOWEST:g} seconds to arrive") from None
+        raise too_slow(terms.request_seconds) from None
     return bytes(body)
 
 

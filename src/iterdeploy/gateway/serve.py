@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iterdeploy.config import RunConfig
+from iterdeploy.gateway import keeping
 from iterdeploy.gateway.answering import Answering
 from iterdeploy.gateway.deployed import Deployed, check
 from iterdeploy.gateway.embedded import Embedded
@@ -20,7 +21,6 @@ from iterdeploy.models.loading import model_folder
 from iterdeploy.models.threads import settle
 from iterdeploy.record import lock
 from iterdeploy.record.run_dir import RunDir, RunDirError
-from iterdeploy.record.traffic import Traffic
 from iterdeploy.sections import ConfigError, UserError
 from iterdeploy.steps.components import Components, assemble
 from iterdeploy.types import Policy
@@ -63,7 +63,8 @@ def serve(path: Path, config: RunConfig, host: str, port: int, command: list[str
         if not deployed.terms.store:
             stack.callback(os.close, lock.take(path, GATEWAY))
         stack.callback(deployed.store.close)
-        Traffic(deployed.store).prepare()
+        deployed.traffic.prepare()
+        keeping.expire(path)
         if host not in LOOPBACK and not deployed.standing().keys:
             raise ConfigError(
                 f"--host {host}: others can reach this address, so a deployment there needs keys: make one with "
@@ -80,26 +81,39 @@ def serve(path: Path, config: RunConfig, host: str, port: int, command: list[str
         names = frozenset(_with_port(name, port) for name in LOOPBACK) if host in LOOPBACK else None
 
         from iterdeploy.gateway.app import Gateway
+        from iterdeploy.gateway.connections import bounded
 
         turning = Turning(path, deployed.traffic, deployed.terms)
         app = Gateway(deployed, answering, writer, turning, names).app()
         say(f"http://{_with_port(host, port)}/  (Ctrl-C ends)", flush=True)
         settings = uvicorn.Config(
-            app, lifespan="off", log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30
+            app,
+            http=bounded(deployed.terms.request_seconds),
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=30,
         )
-        asyncio.run(_serve(uvicorn.Server(settings), engine, answering, turning, listening))
+        asyncio.run(_serve(path, uvicorn.Server(settings), engine, answering, turning, listening))
 
 
 async def _serve(
-    server: "uvicorn.Server", engine: Engine, answering: Answering, turning: Turning, listening: socket.socket
+    path: Path,
+    server: "uvicorn.Server",
+    engine: Engine,
+    answering: Answering,
+    turning: Turning,
+    listening: socket.socket,
 ) -> None:
     await engine.start()
-    daily = asyncio.ensure_future(turning.daily())
+    daily = [asyncio.ensure_future(turning.daily()), asyncio.ensure_future(keeping.daily(path))]
     try:
         await server.serve(sockets=[listening])
         await answering.stop()
     finally:
-        daily.cancel()
+        for task in daily:
+            task.cancel()
         await engine.stop()
 
 

@@ -36,7 +36,7 @@ class Turning:
     async def daily(self) -> None:
         """Starts an advance at its time of every day, if anything is published. Ends when it is cancelled."""
         while self._daily is not None:
-            await _until(following(self._daily, datetime.now(UTC)))
+            await until(following(self._daily, datetime.now(UTC)))
             try:
                 self._advance(1)
             except (sqlite3.Error, OSError, UserError) as error:
@@ -66,6 +66,6 @@ def following(daily: time, now: datetime) -> datetime:
     return moment if moment > now else moment + timedelta(days=1)
 
 
-async def _until(moment: datetime) -> None:
+async def until(moment: datetime) -> None:
     while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:
         await asyncio.sleep(min(left, SLEEP))

@@ -11,7 +11,7 @@ from iterdeploy.deployment.deploy import ask, deploy
 from iterdeploy.deployment.sampled import Sampled
 from iterdeploy.governance.gate import Gate, gate
 from iterdeploy.record.standing import Standing, standing
-from iterdeploy.record.traffic import Traffic
+from iterdeploy.record.traffic import Traffic, today
 from iterdeploy.steps.curate import curate
 from iterdeploy.steps.fine_tune import fine_tune
 from iterdeploy.steps.measure import measure
@@ -26,6 +26,8 @@ def advance(run: Run, who: str) -> Gate:
     """Makes the next generation, and decides whether it serves. Raises `Stopped` where there is nothing to train on."""
     run.settle_threads()
     traffic = Traffic(run.store)
+    traffic.prepare()
+    traffic.expire(today(), who)
     now = standing_of(run)
     generation = open_generation(now)
     run.clock.generation = generation

@@ -34,7 +34,7 @@ def why(run_dir: RunDir, tasks: TaskSet, trace_id: str) -> list[Entry]:
     """One entry for each pool since the trace was there. UserError for a trace that is not there."""
     traffic = Traffic(run_dir.store)
     if traffic.there and traffic.forgotten(trace_id):
-        raise UserError(f"{trace_id}: the user of this trace was forgotten, and the trace with them")
+        raise UserError(f"{trace_id}: this trace was deleted: its user was forgotten, or it was to be kept no longer")
     try:
         (trace,) = run_dir.store.light([trace_id])
     except KeyError:

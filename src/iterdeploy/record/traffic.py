@@ -49,7 +49,7 @@ class Origin:
     train: bool
     """Whether the user agrees that it trains."""
     keep_until: str
-    """Day from which it may no longer train; empty: there is none."""
+    """Day on which it is deleted, and from which it may no longer train; empty: there is none."""
     delivered: bool
     """Whether the whole answer was sent while somebody was there to take it."""
     retry: str | None
@@ -75,7 +75,7 @@ class Act:
     at: str
     who: str
     act: str
-    """promote, rollback, canary, candidate, key, revoke, forget."""
+    """advance, promote, rollback, canary, candidate, key, revoke, forget, withdraw, expire."""
     details: Mapping[str, JSON]
 
 
@@ -175,6 +175,24 @@ class Traffic:
     def forget(self, user: str, traces: Sequence[str]) -> int:
         """Deletes the traces, their tasks where nobody else asked them, and what the user said. How many judgements."""
         said = int(next(self.store.rows('SELECT count(*) FROM feedback WHERE "user" = ?', [user]))[0])
+        self.store.execute('DELETE FROM feedback WHERE "user" = ?', [user])
+        self._delete(traces)
+        return said
+
+    def expire(self, day: str, who: str) -> int:
+        """Deletes the traces that were to be kept until the day or an earlier one, outside of any transaction, and
+        writes the tables anew. How many."""
+        query = "SELECT trace_id FROM origins WHERE keep_until != '' AND keep_until <= ?"
+        with self.store.together():
+            gone = [row["trace_id"] for row in self.store.rows(query, [day])]
+            if gone:
+                self._delete(gone)
+                self.act(who, "expire", traces=len(gone))
+        if gone:
+            self.shrink()
+        return len(gone)
+
+    def _delete(self, traces: Sequence[str]) -> None:
         for trace_id in traces:
             self.store.execute(
                 "INSERT INTO forgotten SELECT id, generation, status FROM traces WHERE id = ?", [trace_id]
@@ -183,9 +201,7 @@ class Traffic:
                 ("calls", "trace_id"), ("feedback", "trace_id"), ("origins", "trace_id"), ("traces", "id")
             ):  # fmt: skip
                 self.store.execute(f"DELETE FROM {table} WHERE {column} = ?", [trace_id])
-        self.store.execute('DELETE FROM feedback WHERE "user" = ?', [user])
         self.store.execute("DELETE FROM tasks WHERE id NOT IN (SELECT task_id FROM traces)")
-        return said
 
     def shrink(self) -> None:
         """Writes the tables anew, so that what was deleted is nowhere in them."""

@@ -240,7 +240,24 @@ def choose(run_dir: RunDir, generation: int | None, traces: int, say: Say) -> Su
         )
     tasks = {task.id: task for task in run_dir.store.tasks(ids)}
     in_order = {task_id: tasks[task_id] for task_id in ids}
-    return Subject(run_dir, parts, chosen, in_order, {task_id: i % GROUPS for i, task_id in enumerate(ids)}, say)
+    groups = {task_id: i % GROUPS for i, task_id in enumerate(ids)}
+    subject = Subject(run_dir, parts, chosen, in_order, groups, say)
+    for pool in (*subject.pools, chosen):
+        _check_pool(run_dir, pool)
+    return subject
+
+
+def _check_pool(run_dir: RunDir, generation: int) -> None:
+    """TheoryError if traces that trained were deleted since, as a deployment's may be."""
+    curated = run_dir.pool(generation)
+    weights = curated.weights if curated else {}
+    gone = len(weights) - sum(1 for _ in run_dir.store.written_of(weights))
+    if gone:
+        raise TheoryError(
+            f"{gone} of the {len(weights)} traces that trained generation {generation + 1} were deleted since (a user "
+            "was forgotten, or they were to be kept no longer), so its training cannot be followed; --generation names "
+            "one whose pool, and the pools before it, are whole"
+        )
 
 
 def _check(traces: Sequence[Trace], generation: int) -> None:
