@@ -1,5 +1,6 @@
 """The configuration of a run, section by section (`config_file` reads it): frozen, and no key that it does not know."""
 
+import re
 from typing import Any, Literal, Self
 
 from pydantic import (
@@ -249,6 +250,26 @@ class TrackingConfig(Section):
     """The tracker's project, or experiment, that the run appears in."""
 
 
+class MirrorConfig(Section):
+    """A copy of the run's folder elsewhere, made anew after each finished output. `iterdeploy resume RUN --from URL`
+    goes on from it on another machine. Needs the extra "mirror"."""
+
+    url: str = ""
+    """Where it lies, below the run's name, as fsspec opens it: "s3://bucket/runs", "gs://...", "file:///mnt/runs";
+    empty: nowhere."""
+    minutes: float = Field(10.0, ge=0, le=1e6)
+    """Between two copies while answers come in."""
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_one(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\s@?#]+", value):
+            raise ValueError(
+                'a URL reads like "s3://bucket/runs" or "file:///mnt/runs", without a key or a password in it'
+            )
+        return value
+
+
 MOST_ANSWERS = 10_000_000  # of one generation
 
 
@@ -266,6 +287,7 @@ class RunConfig(Section):
     curation: CurationConfig = CurationConfig()
     training: TrainingConfig
     tracking: TrackingConfig = TrackingConfig()
+    mirror: MirrorConfig = MirrorConfig()
     deployment: DeploymentConfig | None = None
     """There for a live deployment only."""
 

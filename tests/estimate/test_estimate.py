@@ -169,18 +169,16 @@ def test_what_does_not_fit_is_said_instead_of_hours(tmp_path: Path, capsys: pyte
 def test_several_gpus_share_the_sampling_and_train_as_far_as_the_configuration_lets_them(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def told(*further: str) -> dict[str, str]:
+    def told(*further: str) -> str:
         few = ["--set", "tasks.deployed=64", "--set", "tasks.held_out=1"]
         assert main(["run", "paper/blocksworld", "--dry-run", "--gpu", "h100", *few, *further]) == 0
-        lines = (line.partition("  ") for line in capsys.readouterr().out.splitlines())
-        return {name: value.strip() for name, _, value in [(a.strip(), b, c) for a, b, c in lines] if name}
+        return capsys.readouterr().out
 
     alone, eight = told(), told("--gpus", "8")
     assert "on one NVIDIA H100 SXM" in alone and "on 8 NVIDIA H100 SXM" in eight
-    assert "on 1 of them (training.processes)" in str(eight)
-    assert "on 1 of them" not in str(alone)
+    assert "on 1 of them (training.processes)" in eight and "of them" not in alone
     all_train = told("--gpus", "8", "--set", "training.processes=8", "--set", "training.rows_per_batch=8")
-    assert "on 8 of them (training.processes)" in str(all_train)
+    assert "on 8 of them (training.processes)" in all_train
 
 
 def test_a_folder_with_a_config_json_alone_is_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

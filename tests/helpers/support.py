@@ -266,7 +266,7 @@ def weighed(traces: Iterable[Trace]) -> list[WeightedTrace]:
 
 def run_of(components: Any, store: Any) -> Run:
     """Enough of a run for what asks its store and its components."""
-    return Run(SimpleNamespace(store=store), components, Any)  # type: ignore[arg-type]
+    return Run(SimpleNamespace(store=store, copy=lambda if_due: None), components, Any)  # type: ignore[arg-type]
 
 
 def pool_of(policies: Sequence[str], traces: Iterable[Trace]) -> TrainingPool:

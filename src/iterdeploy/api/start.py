@@ -12,6 +12,7 @@ from iterdeploy.config import RunConfig
 from iterdeploy.config_file import find_config, load_config
 from iterdeploy.loop import run_loop
 from iterdeploy.record.extension import extend as extended
+from iterdeploy.record.mirror import Mirror
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.record.trust import trusted_config
 from iterdeploy.redaction import command_without_keys
@@ -56,14 +57,23 @@ def resume(
     trust: bool = False,
     accept_code_change: bool = False,
     progress: bool = False,
+    copy: str = "",
 ) -> Run:
     """Continues a run, with the configuration that it was started with.
 
     `trust`: let its configuration start programs, though somebody else wrote it; without it that is a RunDirError.
-    `accept_code_change`: as for `run`.
+    `accept_code_change`: as for `run`. `copy`: the `mirror.url` that the run had on another machine; its folder is made
+    from there first.
     """
-    path = _path(run, runs_dir)
+    path = restored(copy, str(run), Path(runs_dir)) if copy else _path(run, runs_dir)
     return go_on(trusted_config(path, trust), path, _display(progress), accept_code_change)
+
+
+def restored(url: str, name: str, runs_dir: Path) -> Path:
+    """The folder of the run of that name, made from the copy below the URL. RunDirError if it is here already."""
+    path = runs_dir / checked_name(name)
+    Mirror(url, name).restore(path)
+    return path
 
 
 def extend(
@@ -95,12 +105,12 @@ def go_on(config: RunConfig, path: Path, display: Display, accept_code_change: b
         log.warning("Python code of %s may run: %s", config.model.name, ", ".join(code) or "there is none")
     run_dir = RunDir.open(path, config, command_without_keys(sys.argv), facts, accept_code_change=accept_code_change)
     try:
-        try:
-            run_loop(Work(run_dir, components, display))
-        except Stopped as stop:
-            run_dir.stop(stop.state, str(stop), stop.counts)
-            run_dir.store.add_seconds(components.clock.take())
+        run_loop(Work(run_dir, components, display))
+    except Stopped as stop:
+        run_dir.stop(stop.state, str(stop), stop.counts)
+        run_dir.store.add_seconds(components.clock.take())
     finally:
+        run_dir.copy()  # also of a run that is terminated: the machine may go away
         run_dir.close()
     return Run(path)
 

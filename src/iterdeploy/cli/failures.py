@@ -5,11 +5,11 @@ import re
 import sqlite3
 from collections.abc import Iterator
 
+from iterdeploy.cli.parser import RUNNING
+
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 GO_ON = "call `iterdeploy resume`: what was stored before is complete, nothing is half-written"
 AGAIN = "call it again: nothing half-written is left"
-RUNNING = ("run", "resume", "extend")
-"""Commands after which a run can be resumed."""
 OUT_OF_MEMORY = re.compile(r"(?i)out of memory|can't allocate memory|not enough memory")
 """What libraries say in an error of a general kind."""
 

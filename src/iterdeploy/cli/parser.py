@@ -23,6 +23,8 @@ from iterdeploy.cli.arguments import (
 from iterdeploy.cli.deployment import add_deployment
 from iterdeploy.wording import did_you_mean, plain
 
+RUNNING = ("run", "resume", "extend")
+"""Commands that make a run, after which it can be resumed."""
 EXAMPLES = """examples:
   iterdeploy run quickstart                      the demo: five generations of an embedded model, on a CPU
   iterdeploy run my.toml --set training.epochs=3 --name longer
@@ -82,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
 
     resume = command("resume", "continue a run where it stopped, with the configuration it was started with")
     add_run(resume)
+    resume.add_argument("--from", dest="copy", metavar="URL", help="elsewhere: the mirror.url that the run had")
     add_trust(resume)
     add_accept(resume)
     add_runs_dir(resume)

@@ -8,5 +8,10 @@ from iterdeploy.record.trust import trusted_config
 
 
 def resume(arguments: argparse.Namespace) -> int:
-    path = run_path(arguments)
+    if arguments.copy:
+        from iterdeploy.api.start import restored
+
+        path = restored(arguments.copy, arguments.run, arguments.runs_dir)
+    else:
+        path = run_path(arguments)
     return go_on(trusted_config(path, arguments.trust), path, arguments.accept_code_change)

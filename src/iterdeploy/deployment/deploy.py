@@ -49,6 +49,7 @@ def deploy(
             with run.clock.activity(Activity.OTHER):
                 tasks = {request.task.id: request.task for request in batch.requests}
                 run.shelf.add(tasks, batch.traces, run.clock.take())
+            run.folder.copy(if_due=True)
             reached += len(batch.traces)
             progress(reached, total)
             if not run.measures and (said := forecast.hear(batch.traces, total, total - reached)):

@@ -45,6 +45,7 @@ from iterdeploy.record.files import (
     sync_all,
     write_text,
 )
+from iterdeploy.record.mirror import Mirror, mirror_of
 from iterdeploy.record.outputs import State, TrainingReport, parsed
 from iterdeploy.record.places import has_content
 from iterdeploy.record.provenance import NOTHING_KNOWN, Call, Facts, provenance, read, written
@@ -61,8 +62,10 @@ T = TypeVar("T")
 class Stage:
     """The outputs of one generation, each made once."""
 
-    def __init__(self, path: Path, files: Sealed | None = None) -> None:
+    def __init__(self, path: Path, files: Sealed | None = None, finished: Callable[[], None] = lambda: None) -> None:
+        """`finished` is called when an output has been made."""
         self.path = path
+        self._finished = finished
         self._files = files or Sealed(path.parent, "")
         self._files.check_place()
         if not path.exists():
@@ -75,6 +78,7 @@ class Stage:
         place = f"{self.path.name}/{name}"
         if not self._files.exists(place):
             self._files.write(place, make())
+            self._finished()
         return self._files.read(place)
 
     def once(self, name: str, make: Callable[[], T], kind: type[T]) -> T:
@@ -106,14 +110,24 @@ class Stage:
         sync_all(unfinished)
         unfinished.rename(target)
         sync(self.path)
+        self._finished()
         return target
 
 
 class RunDir:
     """The folder of one run, locked against a second process while it is open."""
 
-    def __init__(self, path: Path, store: TraceStore, files: Sealed, locked: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        store: TraceStore,
+        files: Sealed,
+        locked: int | None = None,
+        mirror: Mirror | None = None,
+    ) -> None:
+        """`mirror`: where copies of the folder go."""
         self.path = path
+        self._mirror = mirror
         self.store = store
         self.files = files
         self._locked = locked
@@ -146,7 +160,7 @@ class RunDir:
                 _check_code(path, calls, facts.code)
             if calls and not has_content(path / "traces.sqlite"):
                 raise damaged(path / "traces.sqlite", "it is missing or empty")
-            run_dir = cls(path, TraceStore(path / "traces.sqlite"), files, locked)
+            run_dir = cls(path, TraceStore(path / "traces.sqlite"), files, locked, mirror_of(config, path))
             run_dir.check_store()
             calls.append(provenance(command, facts))
             files.write(CALLS, {"calls": [written(call) for call in calls]})
@@ -235,7 +249,12 @@ class RunDir:
         return self.files.check_sums(f"generation-{generation - 1}/policy", only)
 
     def generation(self, number: int) -> Stage:
-        return Stage(self.path / f"generation-{number}", self.files)
+        return Stage(self.path / f"generation-{number}", self.files, self.copy)
+
+    def copy(self, *, if_due: bool = False) -> None:
+        """Copies what is finished to the run's mirror, if it has one. `if_due`: only if the last time is long ago."""
+        if self._mirror is not None and (self._mirror.due() or not if_due):
+            self._mirror.save(self.path)
 
     def finished(self, generation: int) -> bool:
         """Whether the generation is measured and has, unless it is the last, trained the next one."""

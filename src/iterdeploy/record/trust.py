@@ -49,6 +49,8 @@ def what_it_would_execute(config: RunConfig) -> list[str]:
             f"requests to {', '.join(server.everywhere)}, with the key in {variable} (server.address, "
             "server.addresses, server.key_variable)"
         )
+    if config.mirror.url:
+        found.append(f"copies of the run to {config.mirror.url}, with this user's access (mirror.url)")
     return found
 
 

@@ -6,7 +6,7 @@ from iterdeploy.record.files import damaged
 from iterdeploy.steps.clock import Activity
 from iterdeploy.steps.run import Run
 from iterdeploy.training.examples import StoredExamples
-from iterdeploy.training.trainer import TrainingExamples, read_policy
+from iterdeploy.training.trainer import TrainingExamples
 from iterdeploy.types import Policy, TrainingPool
 
 
@@ -23,7 +23,8 @@ def fine_tune(policy: Policy, pool: TrainingPool, run: Run) -> Policy:
         ):
             run.trainer.fit(start, generation, TrainingExamples(examples, pool.digest), out, progress)
 
-    made = read_policy(run.stage(policy.generation).folder("policy", fit))
+    run.stage(policy.generation).folder("policy", fit)
+    made = run.policy(generation)
     if (made.generation, made.curated_digest or pool.digest) != (generation, pool.digest):
         raise damaged(run.folder.policy(generation), "its policy.json is of another generation or pool")
     return made

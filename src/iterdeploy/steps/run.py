@@ -125,4 +125,9 @@ class Run:
 
     def policy(self, generation: int) -> Policy:
         """The policy of a generation, which must be there."""
-        return read_policy(self.folder.policy(generation)) if generation else self.components.base
+        base = self.components.base
+        if not generation:
+            return base
+        policy = read_policy(self.folder.policy(generation))
+        # On another machine the base model may lie elsewhere than where the policy was trained.
+        return policy if Path(policy.base_model).is_dir() else replace(policy, base_model=base.base_model)
