@@ -25,4 +25,4 @@ def test_the_tiny_benchmark_measures_everything_and_nothing_twice(tmp_path: Path
     if found["setting"]["device"] == "CPU":
         assert found["parity"]["largest_logprob_difference"] == 0
         assert found["parity"]["largest_weight_difference_after_training"] == 0
-    assert len(found["loop"]["coverage"]) == 2
+    assert len(found["loop"]["held_out_coverage"]) == 2

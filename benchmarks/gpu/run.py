@@ -32,6 +32,7 @@ from iterdeploy.estimate.arithmetic import GPUS, forward_operations
 from iterdeploy.models.loading import Loaded, base_policy, device_of, embedded_models, has_bfloat16, load
 from iterdeploy.models.scoring import token_logprobs
 from iterdeploy.models.shapes import SHAPES, Shape
+from iterdeploy.record.run_dir import RunDir
 from iterdeploy.samplers.transformers import Row, decode
 from iterdeploy.training.fit import add_gradient, fit, with_lora
 from iterdeploy.training.forward import Forward
@@ -245,12 +246,14 @@ def loop(size: Size, device: str) -> Figures:
         (there / "run.toml").write_text(tomli_w.dumps(run))
         pretraining = _iterdeploy("pretrain", str(there / "made.toml"), "--out", str(there / "made"))
         going = _iterdeploy("run", str(there / "run.toml"), "--runs-dir", folder)
-        measured = [json.loads(path.read_text()) for path in sorted(there.glob("run/generation-*/metrics.json"))]
+        done = RunDir.read(there / "run")
+        measured = [values.held_out.coverage for values in done.metrics() if values.held_out]
+        done.close()
     return {
         "device": device,
         "pretraining_seconds": round(pretraining, 1),
         "run_seconds": round(going, 1),
-        "coverage": [values["coverage"] for values in measured],
+        "held_out_coverage": measured,
     }
 
 
