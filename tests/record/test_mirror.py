@@ -37,7 +37,7 @@ def test_what_is_finished_is_copied_at_once_and_comes_back(tmp_path: Path, where
     url = where.format(tmp_path / "elsewhere")
     run = a_run(tmp_path / "a", url)
     stage = run.generation(0)
-    stage.json("metrics.json", lambda: {"coverage": 1})
+    stage.json("curated.json", lambda: {"coverage": 1})
     unfinished = stage.path / "unfinished-policy"
     unfinished.mkdir()
     (unfinished / "weights").write_text("half of")
@@ -48,9 +48,12 @@ def test_what_is_finished_is_copied_at_once_and_comes_back(tmp_path: Path, where
     Mirror(url, "a").restore(tmp_path / "b")
     there = finished(tmp_path / "b")
     assert there == {name: digest for name, digest in finished(tmp_path / "a").items() if "unfinished" not in name}
-    assert "generation-0/metrics.json" in there and "generation-0/report/page" in there
+    assert "generation-0/curated.json" in there and "generation-0/report/page" in there
     with closing(sqlite3.connect(tmp_path / "b" / "traces.sqlite")) as store:
         assert list(store.iterdump()) == wanted
+    again = a_run(tmp_path / "b", url)
+    assert again.generation(0).json("curated.json", lambda: {}) == {"coverage": 1}, "it is a run that goes on"
+    again.close()
 
 
 KILLED_IN_A_COPY = """

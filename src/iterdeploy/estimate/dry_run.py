@@ -243,7 +243,7 @@ def _training(plan: Plan, shape: Shape, gpu: GPU, generation: int) -> TrainingCo
     )
     longest = max(plan.prompts) + _most(plan)
     step = training.rows_per_batch * longest or training.tokens_per_batch
-    at_once = max(longest, training.tokens_per_pass or step)
+    at_once = max(longest, training.tokens_per_pass or step / training.processes)
     return training_cost(shape, gpu, method, plan.trained_tokens(generation), plan.prompt + plan.answer, at_once)
 
 

@@ -79,6 +79,7 @@ class Mirror:
                 raise RunDirError(
                     f"{self._blob(digest)}: this is not what was copied of {name}; nothing was made of it"
                 )
+        (unfinished / "lock").touch()  # by which a folder is known as a run's
         sync_all(unfinished)
         unfinished.rename(folder)
 
