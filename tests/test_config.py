@@ -197,7 +197,7 @@ def test_a_file_that_extends_another_is_that_one_with_some_keys_changed(tiny_con
     [
         ('extends = "absent.toml"', "absent.toml: cannot be read"),
         ('extends = "circle.toml"', "circle.toml: extends: name one other file"),
-        ("extends = 3", "extends: name one other file, which does not extend this one, not 3"),
+        ("extends = 3", "extends must name one other file that does not extend this one, not 3"),
     ],
 )
 def test_a_file_that_extends_nothing_that_can_be_read_is_refused(text: str, words: str, tmp_path: Path) -> None:
@@ -216,9 +216,9 @@ def test_a_file_that_extends_nothing_that_can_be_read_is_refused(text: str, word
         ('extends = "tiny.toml"', "does not extend this one"),
         ('extends = "chain-0.toml"', "more than 20 files extend each other"),
         (f"seed = {'9' * 5000}", "a number is too long"),
-        (f"seed = 0x{'f' * 5000}", "seed: a whole number of more than 64 bits"),
-        (f"seed = {2**63}", "seed: a whole number of more than 64 bits"),
-        (f"seed = {'[' * 50_000}", "brackets are too deep"),
+        (f"seed = 0x{'f' * 5000}", "seed: a whole number must fit into 64 bits"),
+        (f"seed = {2**63}", "seed: a whole number must fit into 64 bits"),
+        (f"seed = {'[' * 50_000}", "brackets are nested too deeply"),
         (f"seed = {'[' * 100}{']' * 100}", "more than 20 deep"),
         (f"{'a.' * 2000}a = 1", "more than 20 deep"),
     ],

@@ -209,7 +209,7 @@ class TrainingConfig(Section):
     def _keys_fit_together(self) -> Self:
         if self.base_dtype != "float32" and self.method != "lora":
             raise ValueError(
-                f'base_dtype = "{self.base_dtype}" is for weights that stay as they are: set method = "lora", or leave '
+                f'base_dtype = "{self.base_dtype}" is for weights that are not trained: set method = "lora", or leave '
                 "base_dtype out"
             )
         if 0 < self.rows_per_batch < self.processes:
@@ -298,7 +298,7 @@ class RunConfig(Section):
         each = tasks.deployed * sampling.samples + tasks.held_out * (sampling.held_out_samples + measured)
         if (answers := len(tasks.domains) * each) > MOST_ANSWERS:
             raise ValueError(
-                f"a generation of {answers:,} answers is more than the {MOST_ANSWERS:,} that are possible: lower "
+                f"a generation of {answers:,} answers is above the limit of {MOST_ANSWERS:,}: lower "
                 "tasks.deployed, tasks.held_out, sampling.samples or evaluation.samples"
             )
         return self
@@ -306,7 +306,9 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _users_ask_as_they_do(self) -> Self:
         if self.deployment is not None and self.tasks.examples:
-            raise ValueError("tasks.examples: not with [deployment], whose users ask as they like; set it to 0")
+            raise ValueError(
+                "tasks.examples: cannot be used with [deployment], whose users ask as they like; set it to 0"
+            )
         return self
 
     @model_validator(mode="after")

@@ -102,7 +102,7 @@ def _files(path: Path) -> list[Layer]:
             return found
         above, path = path, path.parent / str(base)
         if not isinstance(base, str) or os.path.abspath(path) in [os.path.abspath(layer.origin) for layer in found]:
-            raise ConfigError(f"{above}: extends: name one other file, which does not extend this one, not {base!r}")
+            raise ConfigError(f"{above}: extends must name one other file that does not extend this one, not {base!r}")
         if len(found) == MOST_FILES:
             raise ConfigError(f"{found[-1].origin}: extends: more than {MOST_FILES} files extend each other")
 
@@ -174,7 +174,7 @@ def _toml(text: str, origin: str) -> Values:
     except tomllib.TOMLDecodeError:
         raise
     except (ValueError, RecursionError):  # the interpreter's limits
-        raise ConfigError(f"{origin}: a number is too long, or brackets are too deep") from None
+        raise ConfigError(f"{origin}: a number is too long, or brackets are nested too deeply") from None
 
 
 def _sound(values: Values, origin: str) -> Values:
@@ -183,9 +183,9 @@ def _sound(values: Values, origin: str) -> Values:
     while todo:
         key, value, depth = todo.pop()
         if depth > DEEPEST:
-            raise ConfigError(f"{origin}: {short(key)}: sections or lists that are more than {DEEPEST} deep")
+            raise ConfigError(f"{origin}: {short(key)}: sections or lists are nested more than {DEEPEST} deep")
         if isinstance(value, int) and not -LARGEST_INTEGER <= value < LARGEST_INTEGER:
-            raise ConfigError(f"{origin}: {short(key)}: a whole number of more than 64 bits")
+            raise ConfigError(f"{origin}: {short(key)}: a whole number must fit into 64 bits")
         if isinstance(value, dict):
             todo += [(f"{key}.{name}".lstrip("."), inner, depth + 1) for name, inner in value.items()]
         elif isinstance(value, list):

@@ -62,7 +62,7 @@ class EvaluationConfig(Section):
     @classmethod
     def _temperatures_can_be_sampled(cls, values: tuple[float, ...]) -> tuple[float, ...]:
         if low := [value for value in values if 0 < value < 0.01]:
-            raise ValueError(f"a temperature is 0 or at least 0.01, not {low[0]:g}")
+            raise ValueError(f"a temperature must be 0 or at least 0.01, not {low[0]:g}")
         return values
 
 
@@ -129,5 +129,5 @@ def checked_address(value: str) -> str:
     try:
         _ = urlsplit(value).port
     except ValueError:
-        raise ValueError("the port of an address is a number up to 65535") from None
+        raise ValueError("the port of an address must be a number up to 65535") from None
     return value.rstrip("/")

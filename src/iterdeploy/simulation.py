@@ -38,7 +38,7 @@ def taste(profile: str, user: int, users: int) -> CurationPolicy:
         return find_policy(profile)
     share = float(found[1])
     if not 0 <= share <= 1:
-        raise ConfigError(f"--profile {profile}: a share is a number from 0 to 1")
+        raise ConfigError(f"--profile {profile}: a share must be a number from 0 to 1")
     return CurationPolicy("poison", wrong) if user < round(share * users) else find_policy("valid")
 
 

@@ -197,7 +197,7 @@ def test_courses_that_are_shown_are_solved_and_asked_nowhere():
     [
         ({"sizes": "0-2"}, "tasks.sizes: the smallest course has 1 obstacle"),
         ({"deployed": 0}, "tasks.sizes and tasks.deployed"),
-        ({"obfuscate": True}, "tasks.obfuscate: not with tasks.kind = .continuous."),
+        ({"obfuscate": True}, "tasks.obfuscate: cannot be used with tasks.kind = .continuous."),
         ({"sizes": "easy"}, "tasks.sizes"),
     ],
 )

@@ -170,7 +170,7 @@ def test_the_folder_that_one_is_in_is_no_place_for_an_export(tmp_path: Path, mon
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     for target in (Path("."), tmp_path / "here", Path("../here")):
-        with pytest.raises(ExportError, match="the folder that you are in"):
+        with pytest.raises(ExportError, match="the current folder"):
             make_folder(target, lambda out: (out / "new").write_text("x"))
     assert [path.name for path in tmp_path.rglob("*")] == ["here"]
     (tmp_path / "there").mkdir()

@@ -159,8 +159,8 @@ def test_a_sensing_action_of_ones_own_domain_shows_what_it_senses(tmp_path: Path
         ({"hidden": {"(on ?x ?y)": "(bright ?x)"}}, "bright"),
         ({"hidden": {"(on ?x ?y)": "(clear ?z)"}}, r"\?z"),
         ({"hidden": {"on": "clear"}}, "a rule reads like"),
-        ({"hidden": TOWER, "interactive": False}, "only with tasks.interactive"),
-        ({"hidden": TOWER, "obfuscate": True}, "not with tasks.obfuscate"),
+        ({"hidden": TOWER, "interactive": False}, "needs tasks.interactive"),
+        ({"hidden": TOWER, "obfuscate": True}, "cannot be used with tasks.obfuscate"),
     ],
 )
 def test_rules_that_cannot_be_followed_are_refused(tasks: dict[str, Any], words: str) -> None:

@@ -88,7 +88,7 @@ def test_tasks_come_once_each_and_options_are_checked(folder: Path) -> None:
         task_set(config_of(folder, tasks={"options": {"words": "many"}}))
     with pytest.raises(ConfigError, match=r"tasks\.options\.other"):
         task_set(config_of(folder, tasks={"options": {"other": 1}}))
-    with pytest.raises(ConfigError, match=r"tasks\.sizes: not with tasks\.kind"):
+    with pytest.raises(ConfigError, match=r"tasks\.sizes: cannot be used with tasks\.kind"):
         task_set(config_of(folder, tasks={"sizes": "7"}))
 
 

@@ -75,7 +75,7 @@ def test_answers_are_scored_in_a_process_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("generators", "options", "words"),
     [
-        ({"chain_some": {}}, {}, "'chain_some' is none of"),
+        ({"chain_some": {}}, {}, "'chain_some' is not one of"),
         ({"chain_sum": {"min_termz": 3}}, {}, "min_termz"),
         ({"chain_sum": {"min_terms": -3}}, {}, "chain_sum"),
         ({"chain_sum": {}}, {"sizes": "90"}, "largest size of chain_sum"),

@@ -2,7 +2,7 @@
 
 A phrase is one to four words in a row; a word with a digit in it, a name or a number, is `#`. Thousands of phrases are
 tried, so candidates come from the answers to one half of the tasks, and are tested on those to the other half alone:
-there are few of them, and what made them candidates is no part of their test. Of the phrases reported, at most 5% are
+there are few of them, and what made them candidates is not part of their test. Of the phrases reported, at most 5% are
 expected to be false (Benjamini and Hochberg, 1995). A phrase is left out that nearly always comes with a better
 candidate, holds one or is part of one. The measured feature that goes most with a phrase is named: what is found may be
 an old acquaintance.

@@ -38,7 +38,7 @@ def writing(path: Path, option: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in NOT_ALLOWED:
             raise
-        raise UserError(f"{path} cannot be written ({error.strerror}): say with {option} where it may be") from None
+        raise UserError(f"{path} cannot be written ({error.strerror}): choose another place with {option}") from None
 
 
 @contextmanager

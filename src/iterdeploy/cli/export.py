@@ -51,7 +51,7 @@ def _traces(run_dir: RunDir, arguments: argparse.Namespace) -> str:
 
     for option in ("merge", "base"):
         if getattr(arguments, option):
-            raise ConfigError(f"--{option}: only with --generation")
+            raise ConfigError(f"--{option} needs --generation")
     suffixes: list[str] = []
     made = make_folder(arguments.to, lambda out: suffixes.extend(export_traces(run_dir, out)))
     hint = "" if "parquet" in suffixes else "; for Parquet, too: pip install pyarrow"

@@ -1,4 +1,4 @@
-"""`iterdeploy reverify`: a run's stored answers judged again, and what follows beside what the run has."""
+"""`iterdeploy reverify`: a run's stored answers judged again, and what follows, next to what the run has."""
 
 import argparse
 from collections import Counter

@@ -79,7 +79,7 @@ class Course:
 
 
 def thousandths(text: str) -> int:
-    """ValueError for what is no number with up to three decimal places.
+    """ValueError for what is not a number with up to three decimal places.
 
     >>> thousandths("-1.5")
     -1500

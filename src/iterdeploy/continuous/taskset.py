@@ -40,7 +40,7 @@ class ContinuousTasks:
         unset = TasksConfig.model_validate({"kind": config.kind})
         for key in TasksConfig.model_fields:
             if key not in KEYS and getattr(config, key) != getattr(unset, key):
-                raise ConfigError(f'tasks.{key}: not with tasks.kind = "continuous"')
+                raise ConfigError(f'tasks.{key}: cannot be used with tasks.kind = "continuous"')
         if not isinstance(config.sizes, str) or not config.deployed:
             raise ConfigError('tasks.sizes and tasks.deployed: for example sizes = "1-3" and deployed = 100')
         try:

@@ -81,7 +81,8 @@ def load_features(path: Path) -> dict[str, Feature]:
     if wanted and (missing := [name for name in wanted if name not in found]):
         there = ", ".join(found) or "none"
         raise ConfigError(
-            f"--features: {path} has no function {missing[0]!r} of a trace; of one parameter it has {there}"
+            f"--features: {path} has no function {missing[0]!r} that takes a trace; "
+            f"its functions of one parameter are {there}"
         )
     if wanted:
         found = {name: found[name] for name in wanted}

@@ -147,10 +147,11 @@ def own_policy(name: str, keep: Any) -> CurationPolicy:
         for weighted in kept:
             if not isinstance(weighted, WeightedTrace) or weighted.trace.id not in given:
                 raise CurationError(
-                    f"{KEY}: {name} returned {weighted!r:.200}: it returns some of the weighted traces it got"
+                    f"{KEY}: {name} returned {weighted!r:.200}: a policy must return some of the weighted traces "
+                    "that it was given"
                 )
             if not math.isfinite(weighted.weight):
-                raise CurationError(f"{KEY}: {name} gave a weight of {weighted.weight}: weights are finite numbers")
+                raise CurationError(f"{KEY}: {name} gave the weight {weighted.weight}: weights must be finite numbers")
         return kept
 
     asks_for = {str(feature): float(sign) for feature, sign in getattr(keep, "asks_for", {}).items()}
@@ -168,7 +169,7 @@ def own_feature(name: str, value: Any) -> Feature:
         except Exception as error:
             raise CurationError(f"the feature {name} failed: {registry.described(error)}") from error
         if not math.isfinite(number):
-            raise CurationError(f"the feature {name} is {number} for trace {trace.id}: features are finite numbers")
+            raise CurationError(f"the feature {name} is {number} for trace {trace.id}: features must be finite numbers")
         return number
 
     return checked

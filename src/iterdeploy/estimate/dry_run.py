@@ -90,7 +90,7 @@ def dry_run(config: RunConfig, arguments: argparse.Namespace) -> int:
     if arguments.gpus > 1 and arguments.gpu is None:
         raise ConfigError("--gpus: say which ones with --gpu")
     if arguments.gpu is not None and arguments.gpu not in GPUS:
-        raise ConfigError(f"--gpu: {arguments.gpu!r} is none of {', '.join(GPUS)}")
+        raise ConfigError(f"--gpu: {arguments.gpu!r} is not one of {', '.join(GPUS)}")
     plan = _plan(config, arguments.answer_tokens or config.sampling.max_new_tokens // 2)
     lines = _what(plan) | (_needs(plan, plan.shape) if plan.shape else {})
     if arguments.gpu is not None:

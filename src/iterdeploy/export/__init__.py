@@ -19,7 +19,7 @@ def make_folder(target: Path, make: Callable[[Path], object]) -> Path:
     is left of it. ExportError if something is there already."""
     place = Path(os.path.realpath(target))
     if place == Path.cwd():
-        raise ExportError(f"--to {target}: this is the folder that you are in; name one that is still to be made")
+        raise ExportError(f"--to {target}: this is the current folder; name one that does not exist yet")
     if place.exists() and not (place.is_dir() and not any(place.iterdir())):
         raise ExportError(f"{target} exists and is not an empty folder; nothing was written: choose another --to")
     unfinished = place.with_name(f"unfinished-{place.name}-{secrets.token_hex(4)}")

@@ -181,4 +181,4 @@ def _lines(file: Path) -> Iterator[Line]:
         except ValidationError as error:
             raise UserError(f"{file}, line {number}: {error.errors()[0]['msg']}; nothing was stored") from None
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise UserError(f"{file}, line {number}: it has not the form of a chat: {error!r}") from None
+            raise UserError(f"{file}, line {number}: it does not have the form of a chat: {error!r}") from None

@@ -99,7 +99,7 @@ def settle(updates: Iterable[Settled], before: Mapping[GroundAtom, Number]) -> d
                 value *= amount
             case _:
                 if amount == 0:
-                    raise StepError(f"division by zero: ({' '.join(key)}) is scaled down by it")
+                    raise StepError(f"division by zero: ({' '.join(key)}) is divided by it")
                 value = Fraction(value) / amount
         if max(value.numerator.bit_length(), value.denominator.bit_length()) > MOST_BITS:
             raise NotSupported(f"numbers of more than {MOST_BITS} bits, such as that of ({' '.join(key)})")

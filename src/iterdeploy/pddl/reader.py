@@ -100,7 +100,7 @@ def read(text: str) -> Node:
             current = child
         elif token == ")":
             if not stack:
-                raise PddlError("a ')' closes nothing: remove it, or look for a '(' missing above", line)
+                raise PddlError("a ')' closes nothing: remove it, or look for a missing '(' above", line)
             current = stack.pop()
         elif token == "\n":
             line += 1
@@ -120,7 +120,7 @@ def read_define(text: str, kind: str) -> tuple[str, list[Node]]:
     if not isinstance(define, Node) or define.head != "define" or len(define) < 2:
         raise PddlError(f"expected (define ({kind} name) ...)", define.line if isinstance(define, Node) else 1)
     if len(root) > 1:
-        raise PddlError("text after the end of (define ...): remove it, or look for a ')' too many", define.line)
+        raise PddlError("text after the end of (define ...): remove it, or look for an extra ')'", define.line)
     title, *sections = define[1:]
     if not isinstance(title, Node) or len(title) != 2 or title.head != kind or not isinstance(title[1], str):
         raise PddlError(f"expected ({kind} name) after 'define'", define.line)

@@ -190,7 +190,7 @@ class Task:
 
     def compile(self, condition: Condition) -> Test:
         """What tests the condition. One that stands in many places, as around nested effects, is compiled once."""
-        if id(condition) not in self._shared:  # the condition is kept, too, so that no other one gets its id
+        if id(condition) not in self._shared:  # the condition is kept as well, so that no other one gets its id
             self._shared[id(condition)] = (condition, self._compile(condition))
         return self._shared[id(condition)][1]
 

@@ -6,7 +6,7 @@
     "(on ?x ?y)" = "(clear ?x)"                          # what stands on what is seen of a tower's top block alone
     "(at ?b ?c)" = "(exists (?r ?d) (and (at-robot ?r) (adjacent ?r ?c ?d)))"       # boxes next to the robot
 
-The condition may look at anything in the state: at where the agent is, or at a fact that a sensing action of one's own
+The condition may look at anything in the state: at where the agent is, or at a fact that a sensing action
 domain adds. All other facts are always seen. The rules become one action that looks: of each hidden fact whose
 condition holds, it adds a copy. So they are read, checked and tested as every precondition is.
 """
@@ -43,9 +43,11 @@ def check_rules(rules: Rules, domain_text: str) -> None:
 def check_hidden(tasks: TasksConfig, domain_texts: Iterable[str]) -> None:
     """ConfigError for rules that do not fit the domains, or other keys."""
     if tasks.hidden and not tasks.interactive:
-        raise ConfigError("tasks.hidden: only with tasks.interactive = true: what is hidden is seen while acting")
+        raise ConfigError("tasks.hidden: needs tasks.interactive = true: what is hidden is seen while acting")
     if tasks.hidden and (tasks.obfuscate or tasks.names != "own"):
-        raise ConfigError("tasks.hidden: not with tasks.obfuscate or tasks.names, whose names its rules do not know")
+        raise ConfigError(
+            "tasks.hidden: cannot be used with tasks.obfuscate or tasks.names, whose names it does not know"
+        )
     for text in domain_texts:
         check_rules(tasks.hidden, text)
 

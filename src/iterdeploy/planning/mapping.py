@@ -95,7 +95,7 @@ def _text(found: Match, ours: Domain, problem: Problem, objects: Mapping[str, st
     goal: list[tuple[str, ...]] = []
     for part in conjuncts(problem.goal):
         if not isinstance(part, Atom):
-            raise ConfigError(f"tasks.names: {problem.name}: a goal {show(part)} is more than facts that are to hold")
+            raise ConfigError(f"tasks.names: {problem.name}: a goal {show(part)} asks for more than facts that hold")
         goal.append((part.predicate, *map(str, part.terms)))
     initial, wanted = (
         [(found.predicates[predicate], *(objects[name] for name in names)) for predicate, *names in atoms]
@@ -158,7 +158,7 @@ def _with_unused(theirs: Domain, ours: Domain, so_far: Match, table: Mapping[str
 
 
 def _uses(action: Action, constants: Mapping[str, str]) -> dict[Literal, list[str]]:
-    """The predicates that stand in each place of an action; a key of its own for what is no literal."""
+    """The predicates that stand in each place of an action; a key of its own for what is not a literal."""
     uses: dict[Literal, list[str]] = {}
 
     def add(role: str, atom: Atom) -> None:

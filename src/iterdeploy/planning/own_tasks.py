@@ -109,11 +109,11 @@ def _check_keys(config: TasksConfig) -> None:
             raise ConfigError(f'tasks.{key}: this key is required with tasks.kind = "pddl"')
     for key in NOT_ASKED:
         if getattr(config, key) != getattr(unset, key):
-            raise ConfigError(f'tasks.{key}: not with tasks.kind = "pddl", where the files say which tasks there are')
+            raise ConfigError(f'tasks.{key}: cannot be used with tasks.kind = "pddl", whose files are the tasks')
     if config.examples:
-        raise ConfigError('tasks.examples: not with tasks.kind = "pddl", whose domains bring no planner')
+        raise ConfigError('tasks.examples: cannot be used with tasks.kind = "pddl", whose domains bring no planner')
     if config.names != "own" and (config.obfuscate or config.prompt == "full"):
-        raise ConfigError("tasks.names: only for compact prompts without tasks.obfuscate")
+        raise ConfigError("tasks.names: works only with compact prompts and without tasks.obfuscate")
     if config.held_out_share and config.held_out_files:
         raise ConfigError("tasks.held_out_share: give either this or tasks.held_out_files")
 

@@ -32,7 +32,7 @@ class PlanningTasks:
         """`turns`: the most that an interactive task may take."""
         for key in ("domain_file", "problem_files", "held_out_share", "held_out_files", "names"):
             if getattr(config, key) not in ("", 0, "own"):
-                raise ConfigError(f'tasks.{key}: only with tasks.kind = "pddl"')
+                raise ConfigError(f'tasks.{key}: needs tasks.kind = "pddl"')
         unknown = [name for name in config.domains if name not in DOMAINS]
         if unknown or not config.domains:
             raise ConfigError(
@@ -50,7 +50,7 @@ class PlanningTasks:
         ):
             raise ConfigError('tasks.sizes: with tasks.schedule = "frontier" write the sizes out, such as "2-12"')
         if config.examples and config.interactive:
-            raise ConfigError("tasks.examples: not with tasks.interactive: examples show a whole plan")
+            raise ConfigError("tasks.examples: cannot be used with tasks.interactive: examples show a whole plan")
         check_hidden(config, [DOMAINS[name].pddl for name in config.domains])
         check_references(config.references)
         self._config = config

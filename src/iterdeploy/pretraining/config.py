@@ -80,7 +80,7 @@ def check_pretraining(config: PretrainConfig) -> None:
                 f"{DOMAINS[name].size_unit}, not {list(sizes)}"
             )
     if unknown := [name for name in asked.turns if name not in asked.sizes]:
-        raise ConfigError(f"demonstrations.turns: {unknown[0]!r} has no sizes; name it in demonstrations.sizes, too")
+        raise ConfigError(f"demonstrations.turns: {unknown[0]!r} has no sizes; name it in demonstrations.sizes as well")
     if asked.count < (round_ := sum(asked.turns.get(name, 1) for name in asked.sizes)):
         raise ConfigError(
             f"demonstrations.count: {asked.count} does not give every domain its turns; use {round_} or more"
@@ -116,7 +116,7 @@ def check_begun_with(config: PretrainConfig, begun: Path) -> None:
     if not begun.exists():
         if any(begun.parent.iterdir()):
             raise ConfigError(
-                f"{begun.parent}: this folder is not empty and not of a pretraining; choose another --out"
+                f"{begun.parent}: this folder is not empty and does not belong to a pretraining; choose another --out"
             )
         begun.write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
         return

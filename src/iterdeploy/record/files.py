@@ -100,7 +100,7 @@ def refuse_links(folder: Path) -> None:
         if entry.is_symlink():
             raise RunDirError(
                 f"{entry.path}: this is a link to {os.readlink(entry.path)}; a run's folder holds none, so nothing was "
-                "read or written: take it away, or put in its place what it leads to"
+                "read or written: remove it, or replace it with what it leads to"
             )
         if not entry.is_dir() and not entry.is_file():
             raise RunDirError(

@@ -96,7 +96,7 @@ class Fleet:
         scored = [await replica.score(*row) for row in rows]
         found = [values for values in scored if values is not None]
         if len(found) < len(scored):
-            raise ServerError(f"{replica.address}: given text was scored when the server was tried, and now is not")
+            raise ServerError(f"{replica.address}: the server scored given text when it was tried, and no longer does")
         return found
 
     async def _agrees(self, replica: Replica) -> bool:

@@ -32,7 +32,7 @@ Narrow: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 COLDEST = 1e-4
 """Below it a temperature is as good as 0."""
 COMPACT_BELOW = 0.8
-"""Ended sequences leave the batch when fewer than this share of its rows still run; copying the cache costs, too."""
+"""Ended sequences leave the batch when fewer than this share of its rows still run; copying the cache costs time."""
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Environments of the package `gymnasium` for a model that reads and writes text.
 
-What a model reads and how its words become an action are functions of one's own, so the task set is made in a file of
+What a model reads and how its words become an action are your own functions, so the task set is made in a file of
 one's own, which `tasks.kind` names:
 
     # lake.py; tasks.kind = "lake.py:lake"

@@ -124,4 +124,6 @@ def _check_keys(config: TasksConfig) -> None:
     unset = TasksConfig.model_validate({"kind": config.kind})
     for key in TasksConfig.model_fields:
         if key not in ("kind", "options", "examples") and getattr(config, key) != getattr(unset, key):
-            raise ConfigError(f'tasks.{key}: not with tasks.kind = "{config.kind}"; its own keys go in [tasks.options]')
+            raise ConfigError(
+                f'tasks.{key}: cannot be used with tasks.kind = "{config.kind}"; put its keys into [tasks.options]'
+            )

@@ -165,7 +165,7 @@ def _checked(name: str, size: int, keys: Mapping[str, Any]) -> None:
             "tasks.kind: the package reasoning-gym is not installed: pip install 'iterdeploy[reasoning_gym]'"
         ) from None
     if name not in DATASETS:
-        raise ConfigError(f"tasks.options.generators: {name!r} is none of {', '.join(sorted(DATASETS))}")
+        raise ConfigError(f"tasks.options.generators: {name!r} is not one of {', '.join(sorted(DATASETS))}")
     levels = 1
     if name in CURRICULA:
         levels = max((len(values.levels) for values in create_curriculum(name).attributes.values()), default=1)

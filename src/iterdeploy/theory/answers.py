@@ -226,7 +226,7 @@ def choose(run_dir: RunDir, generation: int | None, traces: int, say: Say) -> Su
     if config.sampling.narrowed:
         raise TheoryError(
             "sampling.top_p, sampling.top_k: this run sampled from the likeliest tokens alone, so its answers do not "
-            "have the probabilities that its policy gives them, and nothing here would hold"
+            "have the probabilities that its policy gives them, and the theory does not apply"
         )
     parts = assemble(config)
     settle(config.model, Path(parts.base.base_model), run_dir.noted("threads"))

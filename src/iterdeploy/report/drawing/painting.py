@@ -1,6 +1,6 @@
 """How curves, heat maps, bars and histograms are painted on Matplotlib's axes.
 
-Generation 0 is grey in every figure, later ones are ever stronger blue. Nothing is told by colour alone: markers,
+Generation 0 is grey in every figure, later ones are ever stronger blue. Nothing is shown by colour alone: markers,
 dashes and numbers say it too.
 """
 
@@ -26,7 +26,7 @@ class Colour:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a curve is told from the others."""
+    """How a curve differs from the others."""
 
     colour: Colour
     marker: str = "o"
