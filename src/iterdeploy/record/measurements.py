@@ -4,10 +4,9 @@ They are kept in a table of their own and under keys of their own, in the form i
 is written whole or not at all, and a key that is there is never sampled again.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 
-from iterdeploy.record.rows import inserting, sealed
+from iterdeploy.record.rows import inserting, judged_columns, sealed
 from iterdeploy.record.store import TraceStore
 from iterdeploy.types import Task, Trace
 
@@ -43,18 +42,9 @@ class Measurements:
 
 
 def _row(trace: Trace) -> dict[str, object]:
-    verdict = trace.verdict
     return {
-        "task_id": trace.task_id,
-        "generation": trace.generation,
+        **judged_columns(trace),
         "temperature": trace.sampling.temperature,
-        "sample_index": trace.sample_index,
-        "policy_id": trace.policy_id,
-        "status": verdict.status,
-        "reason": verdict.reason,
-        "reward": verdict.reward,
-        "answer": json.dumps(verdict.answer),
-        "facts": json.dumps(dict(verdict.facts)),
         "tokens": trace.totals.tokens,
         "text": trace.text,
     }

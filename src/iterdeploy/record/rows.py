@@ -140,11 +140,10 @@ def task_of(row: Row) -> Task:
         )
 
 
-def trace_row(trace: Trace) -> dict[str, object]:
-    """Its seal is over what is read of a trace, so over what the task's row says of it as well."""
+def judged_columns(trace: Trace) -> dict[str, object]:
+    """What is stored alike of every answer: what was asked, who answered, and the verdict."""
     verdict = trace.verdict
-    row: dict[str, object] = {
-        "id": trace.id,
+    return {
         "task_id": trace.task_id,
         "generation": trace.generation,
         "sample_index": trace.sample_index,
@@ -154,7 +153,15 @@ def trace_row(trace: Trace) -> dict[str, object]:
         "reward": verdict.reward,
         "answer": json.dumps(verdict.answer),
         "facts": json.dumps(dict(verdict.facts)),
-        "validator": verdict.validator,
+    }
+
+
+def trace_row(trace: Trace) -> dict[str, object]:
+    """Its seal is over what is read of a trace, so over what the task's row says of it as well."""
+    row: dict[str, object] = {
+        "id": trace.id,
+        **judged_columns(trace),
+        "validator": trace.verdict.validator,
         **asdict(trace.totals),
         "sampling": json.dumps(asdict(trace.sampling)),
         "source": trace.source,
