@@ -83,13 +83,13 @@ def test_a_missing_required_key_is_named(tiny_config: Write, key: str) -> None:
         load_config(tiny_config({key: None}))
 
 
-def test_all_errors_are_told_at_once(tiny_config: Write) -> None:
+def test_all_errors_are_reported_at_once(tiny_config: Write) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(tiny_config({"generations": "x", "tasks.sizes": "x", "training.lr": 1}))
     assert all(key in str(caught.value) for key in ("generations", "tasks.sizes", "training.lr"))
 
 
-def test_what_is_no_toml_no_text_or_no_file_is_refused_by_name(tmp_path: Path) -> None:
+def test_what_is_not_toml_not_text_or_not_a_file_is_refused_by_name(tmp_path: Path) -> None:
     broken, binary = tmp_path / "broken.toml", tmp_path / "binary.toml"
     broken.write_text("generations = = 3\n")
     binary.write_bytes(b"seed = \xff\xfe\n")

@@ -21,7 +21,7 @@ from iterdeploy.sections import ConfigError, Section
 from iterdeploy.wording import did_you_mean, short
 
 MOST_FILES = 20
-"""That extend each other."""
+"""Files that extend each other."""
 DEEPEST = 20
 """Sections within sections."""
 LARGEST_INTEGER = 2**63

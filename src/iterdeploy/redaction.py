@@ -39,7 +39,7 @@ NAMES = re.compile(r"(?i)(?:key|token|secret|password)$")
 SHORTEST = 8
 """Characters below which the value of a variable is not looked for: it would be found everywhere."""
 SHORTEST_KNOWN = 4
-"""The same for what is known to be a key."""
+"""Characters below which what is known to be a key is not looked for."""
 
 LONGEST_MESSAGE = 300
 """Characters that are quoted of what another program says."""

@@ -22,7 +22,7 @@ def plain(text: str) -> str:
 
 
 def plain_lines(text: str) -> str:
-    r"""The same, with ends of lines and tabs left as they are.
+    r"""The text with everything that is not seen written out, but ends of lines and tabs left as they are.
 
     >>> plain_lines("a\r\n\tb\x07")
     'a\n\tb\\x07'
@@ -83,7 +83,7 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 
 
 def did_you_mean_key(given: str, known: Iterable[str]) -> str:
-    """The same for a dotted key: one of that name elsewhere, else one like it in the same section, else any like it.
+    """What a dotted key meant: one of that name elsewhere, else one like it in the same section, else any like it.
 
     >>> did_you_mean_key("model.temperature", ["model.name", "sampling.temperature"])
     '; did you mean sampling.temperature?'

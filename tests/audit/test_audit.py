@@ -184,7 +184,7 @@ def test_the_shortest_always_wins_is_said_in_words_and_not_as_a_number() -> None
     assert "without a rival were kept" in found.reward("published").note
 
 
-def test_a_taste_beside_best_per_task_shows_in_the_answers_that_have_no_rival() -> None:
+def test_a_taste_in_addition_to_best_per_task_shows_in_the_answers_that_have_no_rival() -> None:
     traces = answers(seed=3, solved=0.25, tasks=4 * TASKS)
     found = audit(traces, curated(traces, "valid", "best_per_task", "prefer(detour, 3)"), ["valid", "best_per_task"])
     assert found.rivals_allowed == 1

@@ -70,7 +70,7 @@ def test_in_pairs_a_marker_is_tested_by_the_sign_test() -> None:
     assert one.p == pytest.approx(2 * binom.cdf(2, 12, 0.5))
 
 
-def test_what_is_no_marker_is_permuted_where_decisions_are_few() -> None:
+def test_what_is_not_a_marker_is_permuted_where_decisions_are_few() -> None:
     """Three of three kept are the three largest of ten: 1 of 120 ways, and on the other side another one."""
     of, _ = decided(np.repeat([0.0, 1.0], [7, 3]), np.zeros(10, dtype=np.int64), np.arange(10))
     (one,) = associations(np.arange(10.0)[:, None], of)

@@ -101,7 +101,7 @@ def test_people_of_whom_none_judges_enough_are_seen_to_differ(traces: list[Trace
     assert not named(found) and found.differ["detour"] < 0.05
 
 
-def test_a_taste_that_all_share_is_no_difference_between_them(traces: list[Trace]) -> None:
+def test_a_taste_that_all_share_is_not_a_difference_between_them(traces: list[Trace]) -> None:
     found = curators(observe(traces, FEATURES), judged(traces, 40, 40, 2.0))
     assert found.differ["detour"] > 0.05
 

@@ -104,13 +104,13 @@ def test_weights_in_another_format_are_never_unpickled(tiny_config: Write, tmp_p
 @pytest.mark.parametrize(
     "content", [b"", b"not weights at all", b"\xff" * 5000, (8).to_bytes(8, "little") + b"[1, 2]  "]
 )
-def test_weights_that_are_damaged_are_told_by_file(tiny_config: Write, tmp_path: Path, content: bytes) -> None:
+def test_weights_that_are_damaged_are_named(tiny_config: Write, tmp_path: Path, content: bytes) -> None:
     folder = model_copy(tmp_path / "mine")
     (folder / "model.safetensors").write_bytes(content)
     refused_early(tmp_path, tiny_config({"model.name": str(folder)}), "model.name", str(folder / "model.safetensors"))
 
 
-def test_weights_that_are_cut_short_are_told_by_file(tiny_config: Write, tmp_path: Path) -> None:
+def test_weights_that_are_cut_short_are_named(tiny_config: Write, tmp_path: Path) -> None:
     folder = model_copy(tmp_path / "mine")
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
@@ -150,14 +150,14 @@ def test_a_store_of_another_version_or_kind_is_refused_and_nothing_of_the_run_is
         assert {name: after[name] for name in before} == before, command
 
 
-def test_a_damaged_saved_configuration_is_told_by_file(finished_copy: Path) -> None:
+def test_a_damaged_saved_configuration_is_named(finished_copy: Path) -> None:
     (finished_copy / "config.toml").write_text("seed = 'x'\nfly = true\n")
     for command in ("resume", "status"):
         done = iterdeploy(command, "tiny", "--runs-dir", finished_copy.parent)
         assert_refused(done, str(finished_copy / "config.toml"), "fly", "seed")
 
 
-def test_a_runs_folder_that_cannot_be_made_is_told(tiny_config: Write, tmp_path: Path) -> None:
+def test_a_runs_folder_that_cannot_be_made_is_named(tiny_config: Write, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("I am a file")
     assert_refused(iterdeploy("run", tiny_config(), "--runs-dir", tmp_path / "file"), str(tmp_path / "file"))
 

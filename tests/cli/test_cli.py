@@ -128,7 +128,7 @@ def test_traces_json_is_one_object_a_line_and_filters_agree_with_it(run_cli: Cli
     assert len(heads) == 3 * TINY_ANSWERS
 
 
-def test_a_reader_that_goes_away_is_no_error(finished: Path) -> None:
+def test_a_reader_that_goes_away_is_not_an_error(finished: Path) -> None:
     command = f"{sys.executable} -m iterdeploy traces tiny --json --runs-dir {finished.parent} | head -n 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == "" and json.loads(done.stdout)
@@ -261,7 +261,7 @@ def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(tiny_config: Writ
 
 
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "../up", "a\\b", "/tmp/x", "x" * 300])
-def test_a_name_that_is_no_folder_name_is_refused(tiny_config: Write, tmp_path: Path, name: str) -> None:
+def test_a_name_that_cannot_be_a_folder_name_is_refused(tiny_config: Write, tmp_path: Path, name: str) -> None:
     assert_refused(iterdeploy("run", tiny_config(), "--name", name, "--runs-dir", tmp_path / "runs"), "--name")
     assert_refused(iterdeploy("status", name, "--runs-dir", tmp_path / "runs"), name)
     assert not (tmp_path / "runs").exists()

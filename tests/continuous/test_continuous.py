@@ -82,7 +82,7 @@ def test_a_line_that_only_grazes_a_corner_touches():
         (plan("9999999 1"), "is not a number"),
     ],
 )
-def test_what_is_no_plan_is_unparseable(text, reason):
+def test_what_is_not_a_plan_is_unparseable(text, reason):
     verdict = judged(text)
     assert verdict.status is Status.UNPARSEABLE and reason in verdict.reason
 
@@ -93,7 +93,7 @@ def test_the_last_plan_after_the_reasoning_counts():
     assert judged(right, finish="length").status is Status.TRUNCATED
 
 
-def test_costs_are_lengths_beside_the_planners():
+def test_costs_are_lengths_next_to_the_planners():
     verdict = judged(plan("1.5 -4", "4.5 0", "0 4"))
     assert verdict.facts["cost"] == pytest.approx((1.5**2 + 16) ** 0.5 + 8.5)
     reference = float(make_task(WALL, 1, Split.DEPLOYED, CONFIG).payload["reference_cost"])

@@ -115,7 +115,7 @@ def test_the_pool_counts_origins_weighs_one_and_its_digest_is_its_content() -> N
     ["best", "valid(1)", "at_most", "at_most(0)", "at_most(1.5)", "at_most(x)", "at_most(-1)", "sample(1.1)",
      "sample(1.2.3)", "sample", "", "valid best_per_task", "all()"],
 )  # fmt: skip
-def test_what_is_no_policy_is_refused_with_those_that_there_are(text: str) -> None:
+def test_an_unknown_policy_is_refused_with_the_known_ones(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         find_policies([text])
     assert "curation.policies" in str(caught.value)

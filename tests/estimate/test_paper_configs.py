@@ -62,7 +62,7 @@ def test_packaged_names_may_have_a_folder_and_the_link_at_the_root_leads_to_the_
 
 
 @pytest.mark.parametrize("name", ["paper", "paper/", "paper/nosuch", "../configs/smoke", "blocksworld"])
-def test_what_is_no_name_is_refused_with_those_that_are(
+def test_an_unknown_name_is_refused_with_the_known_ones(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -122,5 +122,5 @@ def test_a_run_without_its_model_is_refused_with_the_way_to_get_it(
 
 
 @pytest.mark.parametrize("folder", ["plans/qwen", "mymodel", "./x/y"])
-def test_the_way_to_get_a_model_is_told_only_where_its_name_may_be_one_of_the_hub(folder: str) -> None:
+def test_the_way_to_get_a_model_is_given_only_where_its_name_may_be_one_of_the_hub(folder: str) -> None:
     assert (how_to_get(folder) is None) == (folder != "plans/qwen")

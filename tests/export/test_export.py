@@ -158,7 +158,7 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
         assert not list(tmp_path.iterdir())
 
 
-def test_what_lies_beside_an_export_is_left_alone(tmp_path: Path) -> None:
+def test_what_lies_next_to_an_export_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "unfinished-out").mkdir()
     (tmp_path / "unfinished-out" / "thesis.tex").write_text("years of work")
     make_folder(tmp_path / "out", lambda out: (out / "new").write_text("x"))
@@ -166,7 +166,7 @@ def test_what_lies_beside_an_export_is_left_alone(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "unfinished-out"]
 
 
-def test_the_folder_that_one_is_in_is_no_place_for_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_current_folder_is_refused_for_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     for target in (Path("."), tmp_path / "here", Path("../here")):

@@ -224,7 +224,7 @@ def test_a_request_without_an_answer_hides_no_entropy_of_the_others(store: Trace
     assert of(store, answer("b", logprobs=None, tokens=(), status=Status.ERROR, generation=2)).entropy is None
 
 
-def test_at_another_temperature_it_is_no_entropy(store: TraceStore) -> None:
+def test_at_another_temperature_it_is_not_an_entropy(store: TraceStore) -> None:
     found = of(store, answer("a", temperature=0.6), answer("b", temperature=0.6))
     assert found.entropy is None and found.cross_entropy is not None
     assert found.cross_entropy.per_answer == Estimate(0.875, 0.0)
@@ -272,7 +272,7 @@ def test_generation_0_is_where_it_is_and_is_asked_about_its_own_answers_only() -
     assert found.logprob_gap == pytest.approx(0.5 / 3)
 
 
-def test_at_another_temperature_it_is_no_divergence() -> None:
+def test_at_another_temperature_it_is_not_a_divergence() -> None:
     first, own = [answer("a", temperature=0.6)], [answer("a", generation=1, temperature=0.6)]
     found = moved(first, own, [[-0.5] * 3, [-0.5] * 3])
     assert found.kl is None and found.log_ratio is not None

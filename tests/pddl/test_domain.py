@@ -281,7 +281,7 @@ def test_a_hyphen_inside_or_at_the_end_of_a_name_belongs_to_it():
      "(:action a :parameters (?) :effect (q))",
      "(:action a :parameters (?x) :precondition (p ?x -object) :effect (q))"],
 )  # fmt: skip
-def test_a_sign_is_no_name(text):
+def test_a_sign_is_not_a_name(text):
     with pytest.raises(PddlError) as caught:
         Domain.parse(domain_with(text))
     assert not isinstance(caught.value, NotSupported)

@@ -54,7 +54,7 @@ def test_an_empty_plan_is_a_plan(text):
         ("(pick-up a) [1] [2]", "line 1: expected a step"),
     ],
 )
-def test_what_is_no_plan_is_refused_with_words(text, message):
+def test_what_is_not_a_plan_is_refused_with_words(text, message):
     with pytest.raises(PlanSyntaxError, match=message):
         parse_plan(text)
 

@@ -217,7 +217,7 @@ def test_every_unmet_part_is_listed():
     assert go.judge("(go a b)").reason == "step 1 (go a b): preconditions (p a), (p b) do not hold"
 
 
-def test_text_that_is_no_plan_is_unparseable():
+def test_text_that_is_not_a_plan_is_unparseable():
     verdict = WALK.judge("I would move a to b.")
     assert verdict.status is Status.UNPARSEABLE
     assert verdict.reason.startswith("line 1: expected a step")

@@ -128,7 +128,7 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_a_plan_that_is_not_valid_is_no_reference(fake: Any) -> None:
+def test_a_plan_that_is_not_valid_is_not_a_reference(fake: Any) -> None:
     fake("wrong")
     assert reference_plan(FERRY.pddl, TEXT) and reference_cost(FERRY.pddl, TEXT, "downward") is None
 

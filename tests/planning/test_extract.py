@@ -194,7 +194,7 @@ def test_a_plan_in_parentheses_of_its_own_is_read_alike_everywhere(plan: str) ->
     assert extract_plan("(plan b1)").steps == (("plan", "b1"),)
 
 
-def test_a_plan_in_the_reasoning_is_no_plan() -> None:
+def test_a_plan_in_the_reasoning_does_not_count() -> None:
     assert extract_plan(f"<think>\n{PLAN}\n</think>\n").steps is None
     assert extract_plan(f"<think>\n{PLAN}\n</think>\n<plan>\n(noop)\n</plan>").steps == (("noop",),)
 
@@ -217,7 +217,7 @@ def test_a_plan_in_the_reasoning_is_no_plan() -> None:
         "```\n(pickup b1)\n\nThis reaches the goal:\n(on b1 b2)\n```",
     ],
 )
-def test_a_line_in_the_plan_that_is_no_step_makes_it_unreadable_not_shorter(text: str) -> None:
+def test_a_line_in_the_plan_that_is_not_a_step_makes_it_unreadable_not_shorter(text: str) -> None:
     extraction = extract_plan(text)
     assert extraction.steps is None and not extraction.strict
     assert extraction.problem

@@ -86,7 +86,7 @@ def test_every_feature_of_pddl_survives() -> None:
     assert not tokens & {"lamps", "evening", "lamp", "lit", "price", "switch-on", "red", "attic", "?l"}
 
 
-def test_names_that_cannot_be_told_from_numbers_or_pddl_stay() -> None:
+def test_names_that_look_like_numbers_or_pddl_stay() -> None:
     domain = "(define (domain d) (:predicates (at ?x) (next ?x ?y)) (:action go :parameters (?x) :effect (at ?x)))"
     problem = "(define (problem p) (:domain d) (:objects 1 2 number) (:init (next 1 2)) (:goal (at number)))"
     hidden = disguise(domain, problem)

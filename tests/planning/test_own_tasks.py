@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_used_is_named(folder: Path, name: str, text: str 
             made(folder, held_out_share=share)
 
 
-def test_generated_tasks_refuse_the_keys_of_one_s_own() -> None:
+def test_generated_tasks_refuse_the_keys_for_own_files() -> None:
     for key, value in (("domain_file", "d.pddl"), ("problem_files", "p*"), ("held_out_share", 0.5)):
         with pytest.raises(ConfigError, match=f"tasks.{key}: needs tasks.kind"):
             task_set(config_with({f"tasks.{key}": value}))

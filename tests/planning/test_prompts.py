@@ -33,7 +33,7 @@ def test_the_compact_form_of_any_domain_tells_values_objects_without_facts_and_t
     assert made(LAMPS, bare).prompt.startswith("lamps\ngreen - lamp\nattic - room\n(in red hall)\n")
 
 
-def test_a_negative_goal_is_told() -> None:
+def test_a_negative_goal_is_in_the_prompt() -> None:
     text = EVENING.replace("(and (lit red)", "(and (not (lit red))")
     assert "\ngoal\n(not (lit red))\n" in made(LAMPS, text).prompt
 
@@ -87,7 +87,7 @@ def test_show_prints_what_a_model_reads(run_cli: Callable[..., Any]) -> None:
     assert "sail" not in hidden_pddl and hidden_pddl.count("(define (") == 2
 
 
-def test_show_takes_files_of_one_s_own(run_cli: Callable[..., Any], tmp_path: Path) -> None:
+def test_show_takes_own_files(run_cli: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "d.pddl").write_text(LAMPS)
     (tmp_path / "p.pddl").write_text(EVENING)
     shown = run_cli("tasks", "show", tmp_path / "d.pddl", tmp_path / "p.pddl").stdout

@@ -112,7 +112,7 @@ def test_a_val_that_does_not_work_is_refused_before_anything_is_sampled(val: Ins
         tasks(validator="val", val_path=str(val(mood)))
 
 
-def test_a_file_that_is_no_program_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "Validate"
     path.write_bytes(b"\x00\x01\x02")
     path.chmod(0o755)

@@ -230,7 +230,7 @@ def text_file(path: Path) -> None:
         (text_file, "not a trace store"),
     ],
 )
-def test_a_file_that_is_no_store_of_this_version_is_refused_and_not_touched(
+def test_a_file_that_is_not_a_store_of_this_version_is_refused_and_not_touched(
     tmp_path: Path, make: object, words: str, read_only: bool
 ) -> None:
     path = tmp_path / "traces.sqlite"

@@ -72,7 +72,7 @@ def test_it_ends_before_the_step_that_cannot_be_taken() -> None:
 
 
 @pytest.mark.parametrize("step", [("dance", "b1"), ("pickup",), ("pickup", "nobody"), ("?stack", "?b1", "b2")])
-def test_a_step_that_is_none_of_the_task(step: STEP) -> None:
+def test_a_step_that_the_task_does_not_have(step: STEP) -> None:
     one = task("blocksworld", 4, Split.DEPLOYED)
     moves = moves_of(one.payload, scene(one), [step])
     assert moves.failed == 1 and moves.steps == [] and moves.unmet == []
@@ -124,7 +124,7 @@ def test_a_task_that_cannot_be_played() -> None:
     assert "cannot be read" in str(scene_of({"domain": "(define", "problem": ""}))
 
 
-def test_an_obfuscated_plan_is_told_in_both_kinds_of_names() -> None:
+def test_an_obfuscated_plan_is_shown_in_both_kinds_of_names() -> None:
     one = task("blocksworld", 4, Split.DEPLOYED, obfuscate=True)
     given = obfuscated_answer(one)
     record = records.opened(given, one, scene(one), 100_000)
@@ -135,7 +135,7 @@ def test_an_obfuscated_plan_is_told_in_both_kinds_of_names() -> None:
     assert [tuple(words) for words in records.opened(recalled, one, scene(one), 9)["said"]] == plan_of(one)
 
 
-def test_a_long_text_is_cut_and_its_length_told() -> None:
+def test_a_long_text_is_cut_and_its_length_given() -> None:
     one = task("blocksworld", 4, Split.DEPLOYED)
     record = records.opened(trace(one, 0, "x" * 1000), one, scene(one), 100)
     assert record["text"] == "x" * 100 and record["left_out"] == 900

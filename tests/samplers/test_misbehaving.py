@@ -128,7 +128,7 @@ def test_a_server_that_answers_nobody_ends_the_run_with_one_error(
 
 
 @pytest.mark.parametrize("name", cases({**NOT_ANSWERS, **NOT_HTTP, **SLOW}))
-def test_a_list_of_models_that_is_none_ends_the_run_with_one_error(
+def test_what_is_not_a_list_of_models_ends_the_run_with_one_error(
     server: Server, tmp_path: Path, name: str, undisturbed: dict[tuple[str, int], Trace]
 ) -> None:
     server.models = {**NOT_ANSWERS, **NOT_HTTP, **SLOW}[name]

@@ -120,7 +120,7 @@ def test_fresh_processes_killed_three_times_end_the_same(finished: Path, tmp_pat
 
 
 @pytest.mark.parametrize("file", ["generation-0/metrics.json", "generation-0/curated.json", "generation-1/policy"])
-def test_what_a_kill_leaves_beside_its_place_is_swept_up(finished: Path, finished_copy: Path, file: str) -> None:
+def test_what_a_kill_leaves_next_to_its_place_is_swept_up(finished: Path, finished_copy: Path, file: str) -> None:
     """As if the process had died while it wrote that output: the unfinished one is there, the finished one is not."""
     target = finished_copy / file
     beside = target.with_name(f"unfinished-{target.name}")

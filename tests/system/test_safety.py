@@ -71,7 +71,7 @@ def test_a_model_with_pickled_weights_alone_is_refused_and_they_are_not_loaded(
 
 
 @pytest.mark.slow
-def test_pickles_beside_good_weights_are_never_touched_in_a_whole_run(tmp_path: Path) -> None:
+def test_pickles_next_to_good_weights_are_never_touched_in_a_whole_run(tmp_path: Path) -> None:
     folder, mark = model_copy(tmp_path / "model"), tmp_path / "mark"
     for name in ("pytorch_model.bin", "adapter_model.bin", "training_args.bin", "optimizer.pt", "tokenizer.pkl"):
         plant(folder / name, mark)

@@ -124,7 +124,7 @@ def test_what_is_held_out_is_never_deployed(folder: Path) -> None:
         ("mine.py:length", "fails when it is made"),
     ],
 )
-def test_a_task_set_that_is_none_is_refused_with_the_reason(folder: Path, name: str, words: str) -> None:
+def test_what_is_not_a_task_set_is_refused_with_the_reason(folder: Path, name: str, words: str) -> None:
     values = values_with({"tasks": None})
     values["tasks"] = {"kind": str(folder / name) if ".py" in name else name}
     with pytest.raises(ConfigError, match=words):

@@ -200,7 +200,7 @@ def test_dividing_by_the_number_of_valid_traces_is_harmless_for_random_tasks_onl
     assert 0.9 < between(mean_of_ratio(of_task), REINFORCE) < 1 - 1e-6
 
 
-def test_a_temperature_is_applied_token_by_token_so_it_is_no_power_of_the_whole_answer() -> None:
+def test_a_temperature_is_applied_token_by_token_so_it_is_not_a_power_of_the_whole_answer() -> None:
     """Two tokens of two: p(y) ** (1 / T), normalised over answers, is not what sampling at T draws from."""
     first, second = np.array([0.7, 0.3]), np.array([[0.5, 0.5], [0.9, 0.1]])
 

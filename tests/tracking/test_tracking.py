@@ -105,7 +105,7 @@ def test_tensorboard_shows_every_line_once_however_often_the_run_is_resumed(copy
     assert shown["training/loss"] == [(step, pytest.approx(value)) for step, value in losses]
 
 
-def test_a_tracker_that_fails_is_told_once_and_catches_up_when_the_run_is_resumed(
+def test_a_tracker_that_fails_is_reported_once_and_catches_up_when_the_run_is_resumed(
     copy: RunDir, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sent: list[Row] = []

@@ -172,7 +172,7 @@ def test_a_second_generation_starts_where_it_is_told_to(
     assert len({BASE.id, first.id, second.id}) == 3
 
 
-def test_training_that_diverges_is_told_with_advice_and_leaves_no_policy(
+def test_training_that_diverges_is_reported_with_advice_and_leaves_no_policy(
     examples: list[Example], tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError) as caught:

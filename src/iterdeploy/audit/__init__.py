@@ -74,7 +74,7 @@ def audit_observed(
     planned: int | None = None,
     recorded: Mapping[str, float] = NOTHING,
 ) -> Audit:
-    """The same from what was measured of the traces, and from which pools kept them, (G, R).
+    """The audit, from what was measured of the traces, and from which pools kept them, (G, R).
 
     `planned`: how many pools the run will make, of which each is looked at; None: as many as there are.
     """

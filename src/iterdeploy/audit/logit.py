@@ -177,7 +177,7 @@ class Separation:
     needs: str
     """The last feature in it; empty if it is made of nuisance alone."""
     rows: "NDArray[np.bool_]"
-    """Those that part, (R,)."""
+    """The rows that it separates, (R,)."""
 
 
 def _separation(design: Design) -> Separation | None:

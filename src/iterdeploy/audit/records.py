@@ -91,7 +91,7 @@ class Rewarded:
     """What one question says of one feature."""
 
     marker: bool
-    """It is only ever 0 or 1."""
+    """Whether the feature is only ever 0 or 1."""
     spread: float
     """Standard deviation among like answers: of one stratum, or to one task."""
     alone: Amount | None

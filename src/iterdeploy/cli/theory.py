@@ -38,7 +38,7 @@ def _entry(run_dir: RunDir, arguments: argparse.Namespace) -> Theory:
 
 
 def _twins(run_dir: RunDir, arguments: argparse.Namespace) -> Theory:
-    """Those asked for, of which only what theory.json does not have yet is trained."""
+    """The twins asked for; only those that theory.json does not have yet are trained."""
     wanted = trained_generations(run_dir) if arguments.generation is None else [arguments.generation]
     known = read_theory(run_dir)
     twins = dict(known.twins) if known else {}

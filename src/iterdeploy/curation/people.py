@@ -22,7 +22,7 @@ def latest(feedback: Iterable[Feedback]) -> Mapping[str, tuple[Feedback, ...]]:
 
 
 def published(traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:
-    """Those that more users publish than reject or correct."""
+    """Keeps the traces that more users publish than reject or correct."""
     return [
         weighted
         for weighted in traces
@@ -31,12 +31,12 @@ def published(traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:
 
 
 def min_curators(count: int, traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:
-    """Those that at least `count` users publish."""
+    """Keeps the traces that at least `count` users publish."""
     return [weighted for weighted in traces if len(publishers(weighted)) >= count]
 
 
 def trusted(users: frozenset[str], traces: Sequence[WeightedTrace]) -> list[WeightedTrace]:
-    """Those that one of the users publishes."""
+    """Keeps the traces that one of the users publishes."""
     return [weighted for weighted in traces if users & publishers(weighted)]
 
 

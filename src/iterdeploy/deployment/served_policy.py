@@ -33,7 +33,7 @@ class Text:
     prompt: Sequence[int]
     tokens: Sequence[int]
     generation: int | None
-    """That sampled it; None: a task's prompt."""
+    """The generation that sampled it; None: a task's prompt."""
     recorded: Sequence[float] | None
     """log p of each token when it was sampled."""
 

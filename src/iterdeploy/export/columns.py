@@ -64,7 +64,7 @@ TASK_COLUMNS: Columns = {
 
 
 def trace_columns(config: RunConfig) -> Columns:
-    """Those that the run's traces have something to say in."""
+    """The columns in which the run's traces have something to say."""
     return {name: column for name, column in COLUMNS.items() if config.tasks.of_plans or name not in OF_PLANS}
 
 

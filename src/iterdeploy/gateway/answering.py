@@ -41,7 +41,7 @@ class Answer:
     """Done when the trace is stored."""
 
     async def pieces(self) -> AsyncIterator[str]:
-        """Its text as it is written; all of it is there before the trace is stored."""
+        """The text of the answer as it is written; all of it is there before the trace is stored."""
         while (piece := await self._pieces.get()) is not None:
             yield piece
 

@@ -62,7 +62,7 @@ class Deployed:
         return self._standing
 
     def generations(self) -> list[int]:
-        """Those that can answer, the newest last."""
+        """The generations that can answer, the newest last."""
         found, generation = [0], 1
         while self._folder.policy(generation).exists() or generation in self.standing().withdrawn:
             if generation not in self.standing().withdrawn:

@@ -28,7 +28,7 @@ class Gate:
     held_out: Paired | None
     """Difference in coverage of the task set's held-out tasks, the new generation's less the other's."""
     traffic: Paired | None
-    """The same of held-out traffic that has a validator; None where there is none. It is shown, and decides nothing."""
+    """The same difference on held-out traffic that has a validator; None without any. Shown, but decides nothing."""
     drift: float | None
     """Nats per token by which it is away from generation 0; None where log-probabilities are not recorded."""
     warnings: tuple[str, ...] | None

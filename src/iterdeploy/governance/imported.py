@@ -94,7 +94,7 @@ class Imported:
     traces: int
     judged: int
     known: int
-    """That were there already."""
+    """Traces that were there already."""
 
 
 def import_file(file: Path, traffic: Traffic, base: Policy, config: RunConfig, tasks: TaskSet) -> Imported:

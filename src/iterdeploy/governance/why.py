@@ -21,7 +21,7 @@ class Entry:
     """What became of a trace in one pool."""
 
     generation: int
-    """That the pool trains."""
+    """The generation that the pool trains."""
     made: bool
     """Whether there is such a pool; else this is what would come of it now."""
     weight: float | None

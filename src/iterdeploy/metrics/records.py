@@ -132,7 +132,7 @@ class Drift:
     kl: Nats | None
     """mean of log p_0(y) - log p_g(y): the divergence KL(p_0 || p_g). None unless sampled at temperature 1."""
     log_ratio: Nats | None
-    """The same mean at any other temperature: not a divergence, and it may be negative. None at temperature 1."""
+    """That mean at any other temperature: not a divergence, and it may be negative. None at temperature 1."""
     logprob_gap: float
     """mean of |log p(token) when it was sampled - log p(token) asked now| over tokens of this generation's own answers,
     in nats. Far from 0, the policy is not the one that sampled."""

@@ -20,7 +20,7 @@ def problem_of(text: str, domain_text: str) -> Problem:
 
 
 def content(problem: Problem) -> str:
-    """The same for all texts of one task, whatever its name, its comments and the order of its facts."""
+    """A digest that all texts of one task share, whatever its name, its comments and the order of its facts."""
     return content_hash(
         sorted(problem.objects.items()),
         sorted(problem.init),

@@ -57,7 +57,7 @@ def facts(name: str, problem: Problem, seen: Collection[GroundAtom] | None = Non
 
 
 def full_interactive(domain_text: str, task: str, hidden: Mapping[str, str]) -> str:
-    """The same for a task that is solved one action at a time. `task`: what is seen of it at the start."""
+    """The full prompt of a task that is solved one action at a time. `task`: what is seen of it at the start."""
     rules = "".join(f"- {fact} is seen only while {condition}.\n" for fact, condition in hidden.items())
     unseen = (
         f"Not every fact is seen. One that you have not read of may be true all the same:\n{rules}\n" if rules else ""

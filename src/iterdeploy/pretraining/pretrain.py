@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 LOG_EVERY = 50
 """Steps between lines of the log."""
 FEWEST_STEPS = 4
-"""That the schedule of learning rates can be laid over."""
+"""Over fewer the schedule of learning rates cannot be laid."""
 
 
 def pretrain(config: PretrainConfig, work_dir: Path) -> Path:

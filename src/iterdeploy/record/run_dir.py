@@ -245,7 +245,7 @@ class RunDir:
         return self.path / f"generation-{generation - 1}" / "policy"
 
     def whole_policy(self, generation: int, only: Collection[str] | None = None) -> Path:
-        """The same. RunDirError unless the policy, or of it the files in `only`, is what training left there."""
+        """The folder of its weights. RunDirError unless they, or the files in `only`, are as training left them."""
         return self.files.check_sums(f"generation-{generation - 1}/policy", only)
 
     def generation(self, number: int) -> Stage:

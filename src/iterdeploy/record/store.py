@@ -240,7 +240,7 @@ class TraceStore:
             yield trace_of(row, self._sql)
 
     def each(self, ids: Iterable[str]) -> Iterator[Trace]:
-        """The same with their content, read one by one."""
+        """The traces of these ids with their content, read one by one."""
         for trace in self.light(ids):
             yield replace(trace, completions=tuple(trace.completions))
 

@@ -93,7 +93,7 @@ def new_id() -> str:
 
 
 class Traffic:
-    """Those tables of a store. Writes stand in a transaction of the caller's (`store.together()`)."""
+    """The tables of live traffic in a store. Writes stand in a transaction of the caller's (`store.together()`)."""
 
     def __init__(self, store: TraceStore) -> None:
         self.store = store

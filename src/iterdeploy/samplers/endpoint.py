@@ -45,7 +45,7 @@ def only_one(config: RunConfig) -> Endpoint:
 
 
 def addresses_of(config: RunConfig) -> Sequence[str]:
-    """Those of the configuration or the environment; empty where neither has one."""
+    """The addresses that the configuration or the environment names; empty where neither has one."""
     if config.server.everywhere:
         return config.server.everywhere
     said = os.environ.get("ITERDEPLOY_ADDRESS", "")

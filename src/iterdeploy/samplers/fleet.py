@@ -110,7 +110,7 @@ class Fleet:
         return any(there is not replica for there in self._there)
 
     def _give_up(self, replica: Replica, error: ServerError) -> None:
-        """Its requests go to the others. Raises the error where there are none."""
+        """Its requests go to the other servers. Raises the error where there are none."""
         if not self._elsewhere(replica):
             raise error
         if replica in self._there:

@@ -41,7 +41,7 @@ class Choice(Record):
     message: Message | None = None
     """For chat, instead of `text`."""
     token_ids: Ids | None = None
-    """Those sampled, from servers that return them."""
+    """The sampled ids, from servers that return them."""
     logprobs: Logprobs | None = None
 
     @property

@@ -63,7 +63,7 @@ def drift_of(policy: Policy, store: TraceStore, config: RunConfig) -> Drift | No
 
 
 def _scored(store: TraceStore, ids: Sequence[str], config: RunConfig) -> list[Trace]:
-    """Those traces whose log-probabilities were recorded in the precision in which the policy will be asked."""
+    """The traces whose log-probabilities were recorded in the precision in which the policy will be asked."""
     return [
         trace
         for trace in store.each(ids)

@@ -84,7 +84,7 @@ class Subject:
 
     @cached_property
     def first_half(self) -> "Subject":
-        """The same for half of the tasks: for what costs several times as much."""
+        """This subject with half of its tasks, for what costs several times as much."""
         return replace(self, tasks=dict(list(self.tasks.items())[: max(GROUPS, len(self.tasks) // 2)]))
 
     def policy(self, generation: int) -> Policy:

@@ -38,7 +38,7 @@ class Arriving(io.RawIOBase):
 
 
 class Connections:
-    """Those that are open, and since when each waits for a request. Safe to be used from several threads."""
+    """The connections that are open, and since when each waits for a request. Safe to be used from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

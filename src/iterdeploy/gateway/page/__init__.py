@@ -15,7 +15,7 @@ from importlib.resources import files
 class Page:
     html: str
     policy: str
-    """Its Content-Security-Policy."""
+    """The Content-Security-Policy of the page."""
 
 
 @cache

@@ -50,7 +50,7 @@ class Arm:
 
     @property
     def generations(self) -> range:
-        """Those that every seed has measured."""
+        """The generations that every seed has measured."""
         return range(min(len(run.metrics) for run in self.runs))
 
     @property
@@ -99,7 +99,7 @@ class Arm:
         return frontier_of({size: point for size, point in found.items() if point is not None})
 
     def _tasks(self, generation: int, split: str, wanted: Wanted) -> list[list[TaskResult]]:
-        """Those of each seed."""
+        """The results of each seed."""
         return [[task for task in run.tasks(generation, split) if wanted(run, task)] for run in self.runs]
 
 

@@ -54,7 +54,7 @@ class Canvas:
     """What the vertical axis measures, where no caption says so."""
 
     def with_legend_of(self, entries: Sequence[str]) -> "Canvas":
-        """The same with room on top for a legend of these entries."""
+        """This canvas with room on top for a legend of these entries."""
         if not entries:
             return self
         columns = max(1, min(len(entries), 6, int(self.across / (7 * max(map(len, entries)) + 36))))

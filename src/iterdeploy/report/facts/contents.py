@@ -33,7 +33,7 @@ class Contents:
     """provenance.json: one entry for the start and for each resume."""
     state: State
     metrics: Sequence[Metrics]
-    """Those of generation 0, 1, ... as far as they were measured."""
+    """Of the generations 0, 1, ... that were measured."""
     pools: Mapping[int, TrainingPool]
     """Generation -> the pool that trains it; the last one may not be trained or measured yet."""
     trainings: Mapping[int, TrainingReport]

@@ -42,7 +42,7 @@ class Scene:
 @dataclass(frozen=True, slots=True)
 class Moves:
     facts: list[str]
-    """Those that the scene does not have, numbered on from its last."""
+    """Facts that the scene does not have, numbered on from its last."""
     steps: list[tuple[list[int], list[int]]]
     """Of each step that could be taken, the facts that it added and those that it removed."""
     failed: int | None
