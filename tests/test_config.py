@@ -196,7 +196,7 @@ def test_a_file_that_extends_another_is_that_one_with_some_keys_changed(tiny_con
     ("text", "words"),
     [
         ('extends = "absent.toml"', "absent.toml: cannot be read"),
-        ('extends = "circle.toml"', "circle.toml: extends: name one other file"),
+        ('extends = "circle.toml"', "circle.toml: extends must name one other file"),
         ("extends = 3", "extends must name one other file that does not extend this one, not 3"),
     ],
 )

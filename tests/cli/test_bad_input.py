@@ -190,5 +190,5 @@ def test_a_folder_that_holds_something_else_is_not_pretrained_in(tmp_path: Path)
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "unfinished-model").write_text("years of work")
     done = iterdeploy("pretrain", "pretrain-blocksworld", "--out", tmp_path / "thesis")
-    assert_refused(done, "not of a pretraining", "--out")
+    assert_refused(done, "not belong to a pretraining", "--out")
     assert file_hashes(tmp_path).keys() == {"thesis/unfinished-model"}
