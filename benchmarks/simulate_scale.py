@@ -59,9 +59,10 @@ def simulate(folder: Path, samplers: int, answers: int, tokens: int, rate: float
     free, spent, most, stored = 0.0, 0.0, 0, 0
     waiting: list[float] = []
     for now, number, length in arrivals(chance, samplers, answers // batch, tokens * batch, rate):
-        began = time.perf_counter()
         tasks = [_task(number * batch + i) for i in range(batch)]
-        traces = [_trace(task, policy, max(2, length // batch), chance) for task in tasks]
+        said = [_said(max(2, length // batch), chance) for _ in tasks]
+        began = time.perf_counter()
+        traces = [_trace(task, policy, completion) for task, completion in zip(tasks, said, strict=True)]
         store.add({task.id: task for task in tasks}, traces, {})
         took = time.perf_counter() - began
         free, spent = max(free, now) + took, spent + took
@@ -109,9 +110,9 @@ def _task(number: int) -> Task:
     )
 
 
-def _trace(task: Task, policy: Policy, length: int, chance: random.Random) -> Trace:
+def _said(length: int, chance: random.Random) -> Completion:
     ids = [int(VOCABULARY * value * value) for value in (chance.random() for _ in range(length))]
-    said = Completion(
+    return Completion(
         text=" ".join(map(str, ids[: length * 2 // 3])),
         prompt_token_ids=tuple(range(PROMPT)),
         token_ids=tuple(ids),
@@ -119,6 +120,9 @@ def _trace(task: Task, policy: Policy, length: int, chance: random.Random) -> Tr
         finish_reason="stop",
         reasoning_tokens=length - 1,
     )
+
+
+def _trace(task: Task, policy: Policy, said: Completion) -> Trace:
     return Trace.make(
         task,
         generation=0,
