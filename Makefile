@@ -7,7 +7,7 @@ VLLM := .venv-vllm/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo serve test test-fast check bench bench-validate bench-startup bench-sampling bench-report bench-light-rows \
-        bench-gateway bench-train \
+        bench-gateway poison-curve bench-train \
         bench-sample pictures calibrate test-kills test-vllm test-chat fuzz docs format venv clean
 
 demo: venv          ## the whole loop with the embedded model: five generations on a CPU
@@ -63,6 +63,9 @@ bench-sample: venv $(VLLM)/.installed ## our sampling path compared with the raw
 
 bench-gateway: venv ## milliseconds that the gateway adds to a model server, with every answer on the disk
 	$(BIN)/python benchmarks/bench_gateway.py
+
+poison-curve: venv  ## what attackers among the users of a deployment do to the next generation
+	$(BIN)/python benchmarks/poison_curve.py
 
 bench-train: venv   ## tokens per second of the trainer compared with TRL's
 	$(BIN)/pip install --quiet $(PIP_ARGS) --constraint constraints.txt trl datasets

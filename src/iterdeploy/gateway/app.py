@@ -174,6 +174,7 @@ class Gateway:
 
     async def _models(self, request: Request) -> Response:
         self._key(request, "ask")
+        session_of(request)
         name = self._deployed.name
         names = [name, *(f"{name}@g{generation}" for generation in self._deployed.generations())]
         models = [{"id": model, "object": "model", "created": 0, "owned_by": "iterdeploy"} for model in names]

@@ -7,13 +7,23 @@ where they say what is done anyway may say so.
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from iterdeploy.gateway.question import Body, Head, Message, Question, conversation, event, read, warmth
 from iterdeploy.gateway.refusal import Refusal
 from iterdeploy.types import Completion
 
+
+def _no(said: bool) -> bool:
+    if said:
+        raise ValueError("this cannot be honoured here")
+    return said
+
+
 Nothing = Annotated[list[Any], Field(max_length=0)] | None
+One = Annotated[int, Field(ge=1, le=1)]
+NoPenalty = Annotated[float, Field(ge=0, le=0)]
+No = Annotated[bool, Field(json_schema_extra={"const": False}), AfterValidator(_no)]
 Limit = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
@@ -34,10 +44,10 @@ class Common(Body):
     user: Annotated[str, Field(max_length=200)] | None = None
     metadata: dict[str, Any] | None = None
     """Not kept."""
-    n: Literal[1] | None = None
-    top_p: Literal[1] | None = None
-    frequency_penalty: Literal[0] | None = None
-    presence_penalty: Literal[0] | None = None
+    n: One | None = None
+    top_p: Annotated[float, Field(ge=1, le=1)] | None = None
+    frequency_penalty: NoPenalty | None = None
+    presence_penalty: NoPenalty | None = None
     stop: Nothing = None
     seed: None = None
     logit_bias: Annotated[dict[str, Any], Field(max_length=0)] | None = None
@@ -50,7 +60,7 @@ class Common(Body):
 class ChatBody(Common):
     messages: Annotated[list[Message], Field(min_length=1, max_length=10_000)]
     max_completion_tokens: Limit | None = None
-    logprobs: Literal[False] | None = None
+    logprobs: No | None = None
     tools: Nothing = None
     tool_choice: Literal["none", "auto"] | None = None
     response_format: TextFormat | None = None
@@ -60,9 +70,9 @@ class ChatBody(Common):
 
 class TextBody(Common):
     prompt: str | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=10_000_000)]
-    logprobs: Literal[0] | None = None
-    echo: Literal[False] | None = None
-    best_of: Literal[1] | None = None
+    logprobs: Annotated[int, Field(ge=0, le=0)] | None = None
+    echo: No | None = None
+    best_of: One | None = None
     suffix: Literal[""] | None = None
 
 
