@@ -182,6 +182,7 @@ def test_an_interactive_problem_can_be_parsed_as_it_is_stored() -> None:
     assert json.loads(task.payload["hidden"]) == TOWER
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["agent", "hidden-state"])
 def test_the_smoke_configuration_runs(name: str, tmp_path: Path) -> None:
     done = iterdeploy("run", f"smoke/{name}", "--runs-dir", tmp_path, "--name", "smoke", "--set", "generations=0")

@@ -163,6 +163,7 @@ store.close()
 """
 
 
+@pytest.mark.slow
 def test_two_writers_and_a_reader_at_once_lose_nothing_and_the_reader_sees_whole_batches(tmp_path: Path) -> None:
     path, here = tmp_path / "traces.sqlite", str(TESTS)
     TraceStore(path).close()

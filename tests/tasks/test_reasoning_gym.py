@@ -91,6 +91,7 @@ def test_what_the_package_cannot_make_is_refused(
         tasks_of(generators, **options).deployed(0)
 
 
+@pytest.mark.slow
 def test_the_smoke_configuration_runs(tmp_path: Path) -> None:
     done = iterdeploy("run", "smoke/reasoning-gym", "--runs-dir", tmp_path, "--name", "smoke", "--set", "generations=0")
     assert done.returncode == 0, done.stderr
