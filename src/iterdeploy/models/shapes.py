@@ -72,6 +72,17 @@ SHAPES = {
         context=262_144,
         tied=True,
     ),
+    "HuggingFaceTB/SmolLM2-135M-Instruct": Shape(
+        layers=30,
+        hidden=576,
+        intermediate=1536,
+        heads=9,
+        kv_heads=3,
+        head_dim=64,
+        vocabulary=49_152,
+        context=8192,
+        tied=True,
+    ),
 }
 """Name on the Hugging Face Hub -> shape, as its config.json states it: for estimates before anything is downloaded."""
 

@@ -8,6 +8,7 @@ configuration before anything is loaded.
 from iterdeploy import registry
 from iterdeploy.config import RunConfig
 from iterdeploy.samplers.protocol import BatchAnswers, Failed, PromptBatch, Sampler
+from iterdeploy.sections import ConfigError
 from iterdeploy.types import Policy
 
 SAMPLERS = {
@@ -20,6 +21,8 @@ GROUP, KEY = "iterdeploy.samplers", "sampling.sampler"
 
 def check_sampler(config: RunConfig) -> None:
     """ConfigError, before anything is loaded, for a sampler that cannot work."""
+    if config.sampling.stop and config.sampling.sampler != "transformers":
+        raise ConfigError('sampling.stop: only with sampling.sampler = "transformers"')
     kind = registry.find(config.sampling.sampler, SAMPLERS, GROUP, KEY)
     registry.options(kind, config.sampling.options, "sampling.options")
     if hasattr(kind, "check"):

@@ -5,15 +5,19 @@ few long answers do not hold up the rest (see docs/architecture.md for the measu
 every sampled token is taken where it is sampled: from the raw logits, that is at temperature 1, under the weights and
 the precision that sampled.
 
-B: sequences still running. T: tokens so far. V: vocabulary.
+The samples of a prompt share its keys and values: it goes through the layers once. Only the output layer sees it once
+for each sample, because it multiplies few rows in another order than many: so the answers are the same bits as without.
+
+B: sequences still running. P: different prompts. T: tokens so far. V: vocabulary.
 """
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 from iterdeploy.config import RunConfig
 from iterdeploy.models.chat import completion, prompt_ids
@@ -21,6 +25,7 @@ from iterdeploy.models.loading import Loaded, load
 from iterdeploy.samplers import protocol
 from iterdeploy.samplers.protocol import BatchAnswers, PromptBatch
 from iterdeploy.samplers.room import keyword, with_room
+from iterdeploy.samplers.stop_texts import StopTexts
 from iterdeploy.samplers.truncation import narrowed
 from iterdeploy.types import Completion, Policy, Prompt
 
@@ -43,13 +48,23 @@ class Row:
     limit: int
     """Tokens that it may have."""
     temperature: float
+    stop_texts: StopTexts | None = None
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
-    ended: bool = False
+    end: str = ""
+    """"stop" or "stop_text", as a completion's finish_reason; empty: it has not come to its end."""
 
     @property
     def going(self) -> bool:
-        return not self.ended and len(self.tokens) < self.limit
+        return not self.end and len(self.tokens) < self.limit
+
+    def take(self, token: int, logprob: float, end_ids: Collection[int]) -> None:
+        self.tokens.append(token)
+        self.logprobs.append(logprob)
+        if token in end_ids:
+            self.end = "stop"
+        elif self.stop_texts is not None and self.stop_texts.reached(self.tokens):
+            self.end = "stop_text"
 
 
 class TransformersSampler:
@@ -86,7 +101,8 @@ class TransformersSampler:
         import torch
 
         here, sampling = self._here, self._config.sampling
-        rows = [Row(prompt, sampling.max_new_tokens, sampling.temperature) for prompt in prompts]
+        stop = StopTexts(here.tokenizer, sampling.stop) if sampling.stop else None
+        rows = [Row(prompt, sampling.max_new_tokens, sampling.temperature, stop) for prompt in prompts]
         decode(here, rows, torch.Generator(here.device).manual_seed(seed), narrow=partial(narrowed, sampling=sampling))
         return [said(here, row) for row in rows]
 
@@ -108,7 +124,7 @@ class TransformersSampler:
 
 def said(here: Loaded, row: Row) -> Completion:
     """What a sequence that was sampled to its end says."""
-    return completion(here.tokenizer, row.prompt, row.tokens, row.logprobs, "stop" if row.ended else "length")
+    return completion(here.tokenizer, row.prompt, row.tokens, row.logprobs, row.end or "length")
 
 
 def decode(
@@ -133,24 +149,31 @@ def _decode(
 
     model: Any = here.model
     cache = with_room(model.config)
-    kept = {keyword(model): cache, "use_cache": True}
-    ids, attention = _left_padded(rows, here)  # (B, T)
+    kept = {keyword(model): cache, "use_cache": True, "logits_to_keep": 1}
+
+    def logits_of(ids: torch.Tensor, attention: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        out = model(input_ids=ids, attention_mask=attention, position_ids=positions, **kept)
+        return cast("torch.Tensor", out.logits)[:, -1].float()
+
+    prompts, of = different_prompts(rows, model)
+    ids, attention = _left_padded(prompts, here)  # (P, T), P: different prompts
     positions = (attention.cumsum(1) - 1).clamp(min=0)
     temperatures = torch.tensor([[row.temperature] for row in rows], device=here.device)  # (B, 1)
+    if len(prompts) < len(rows):
+        each = torch.tensor(of, device=here.device)
+        with spread(model, each):
+            logits = logits_of(ids, attention, positions)  # (B, V)
+        cache.batch_select_indices(each)
+        attention, positions = attention[each], positions[each]
+    else:
+        logits = logits_of(ids, attention, positions)
     running = rows
     while True:
-        logits = (
-            model(input_ids=ids, attention_mask=attention, position_ids=positions, logits_to_keep=1, **kept)
-            .logits[:, -1]
-            .float()
-        )  # (B, V)
         chosen = _chosen(logits, temperatures, random, narrow)  # (B, 1)
         logprobs = logits.log_softmax(-1).gather(1, chosen)
         for row, token, logprob in zip(running, chosen[:, 0].tolist(), logprobs[:, 0].tolist(), strict=True):
             if row.going:
-                row.tokens.append(token)
-                row.logprobs.append(logprob)
-                row.ended = token in here.end_ids
+                row.take(token, logprob, here.end_ids)
         watch(running)
         going = [i for i, row in enumerate(running) if row.going]
         if not going:
@@ -162,6 +185,7 @@ def _decode(
             running = [running[i] for i in going]
             cache.batch_select_indices(keep)
             ids, positions, attention, temperatures = ids[keep], positions[keep], attention[keep], temperatures[keep]
+        logits = logits_of(ids, attention, positions)
 
 
 def _chosen(
@@ -174,14 +198,33 @@ def _chosen(
     return torch.where(temperatures == 0, logits.argmax(-1, keepdim=True), drawn)
 
 
-def _left_padded(rows: Sequence[Row], here: Loaded) -> "tuple[torch.Tensor, torch.Tensor]":
-    """Prompt ids and attention mask, (B, T); sampling goes on at the right, so the padding is on the left."""
+def different_prompts(rows: Sequence[Row], model: Any) -> tuple[list[list[int]], list[int]]:
+    """The prompts, each once, and of every row the place of its own; all of them where the output layer is unknown."""
+    if model.get_output_embeddings() is None:
+        return [row.prompt for row in rows], list(range(len(rows)))
+    places: dict[tuple[int, ...], int] = {}
+    of = [places.setdefault(tuple(row.prompt), len(places)) for row in rows]
+    return [list(prompt) for prompt in places], of
+
+
+@contextmanager
+def spread(model: Any, each: "torch.Tensor") -> Iterator[None]:
+    """Meanwhile the output layer gets the states of the rows `each`, (B,), of those that went through the layers."""
+    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, states: (states[0][each],))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _left_padded(prompts: Sequence[Sequence[int]], here: Loaded) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Ids of the prompts and attention mask, (P, T); sampling goes on at the right, so the padding is on the left."""
     import torch
 
-    longest = max(len(row.prompt) for row in rows)
-    ids = torch.full((len(rows), longest), here.pad_id)
-    attention = torch.zeros((len(rows), longest), dtype=torch.int64)
-    for i, row in enumerate(rows):
-        ids[i, longest - len(row.prompt) :] = torch.tensor(row.prompt)
-        attention[i, longest - len(row.prompt) :] = 1
+    longest = max(map(len, prompts))
+    ids = torch.full((len(prompts), longest), here.pad_id)
+    attention = torch.zeros((len(prompts), longest), dtype=torch.int64)
+    for i, prompt in enumerate(prompts):
+        ids[i, longest - len(prompt) :] = torch.tensor(prompt)
+        attention[i, longest - len(prompt) :] = 1
     return ids.to(here.device), attention.to(here.device)
