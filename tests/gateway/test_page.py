@@ -73,10 +73,10 @@ def test_asked_by_keyboard_published_and_its_plan_played(page: Any, live: Live) 
     trace = live.trace(newest(live))
     assert page.inner_text("#text").strip() == trace.text.strip()
     assert trace.verdict.status.value in page.inner_text("#verdict")
-    if trace.verdict.answer:
+    if trace.verdict.answer and trace.verdict.facts.get("failed_step") != 1:  # else there is no step to show
         before = page.inner_text("#state")
         page.click("#forth")
-        assert page.inner_text("#state") != before or trace.verdict.facts.get("failed_step") == 1
+        assert page.inner_text("#state") != before
     page.press("#publish", "p")
     shown_as(page, "Published")
     assert [(one.user, one.judgement, one.consent) for one in said(live, trace.id)] == [("ann", "publish", "train")]
