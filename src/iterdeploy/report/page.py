@@ -25,7 +25,7 @@ def page(contents: Contents, *, live: bool = False) -> str:
     parts = sections(contents)
     body = [_first_screen(contents)]
     body += [document.section(one.id, one.title, one.introduction, document.grid(one.items)) for one in parts]
-    places = {"top": contents.name, **{one.id: one.short for one in parts}}
+    places = {"top": contents.name, **{one.id: one.title for one in parts}}
     if contents.metrics or live:
         body.append(traces.section(contents, live=live))
         places["traces"] = "Traces"

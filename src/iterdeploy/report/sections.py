@@ -20,27 +20,28 @@ def sections(contents: Contents) -> list[Section]:
     change = by_temperature(contents.standings)
     found = [
         section(
-            "frontier", "How far it gets", "Frontier",
+            "frontier", "Frontier",
             "Held-out tasks at each temperature at which they were asked, every generation against generation 0, task "
             "by task.",
             standings_figures.frontier(contents.standings), standings_figures.pass_at_k(contents.standings),
             findings.table(change) if change.rows else None,
         ),
         section(
-            "sizes", "Where it got better", "Sizes",
-            "By domain and by task size, and whether the model became more reliable or learned something new.",
+            "sizes", "Sizes",
+            "Where it got better: by domain and by task size, and whether the model became more reliable or learned "
+            "something new.",
             outcome_figures.by_domain(contents), *outcome_figures.by_size(contents),
             outcome_figures.kept_apart(contents),
         ),
         section(
-            "plans", "Plans", "Plans",
+            "plans", "Plans",
             "What the plans are like that the validator accepted.",
             *plan_figures.lengths(contents), *plan_figures.trends(contents.metrics),
             shown("By domain", "Plans of different domains cannot be compared: the figures above that mix them, "
                    "taken apart.", plan_figures.domain_table(contents), broad=True),
         ),
         section(
-            "verdicts", "Verdicts and reasons", "Verdicts",
+            "verdicts", "Verdicts",
             "What became of the answers, and why they were refused.",
             verdict_figures.verdicts(contents),
             shown("Commonest reasons", "The share of a generation's answers that failed so. Names of objects and "
@@ -48,22 +49,22 @@ def sections(contents: Contents) -> list[Section]:
                    verdict_figures.reasons(contents)),
         ),
         section(
-            "lineage", "Lineage", "Lineage",
+            "lineage", "Lineage",
             "Which traces of which generation trained which model.",
             lineage(contents), training_figures.pools(contents.pools, len(contents.metrics) - 1),
         ),
         section(
-            "diversity", "Diversity", "Diversity",
+            "diversity", "Diversity",
             "Whether the answers collapse to a few, how long the model reasons, and how far it has moved.",
             *diversity_figures.figures(contents.metrics),
         ),
         section(
-            "training", "Training and cost", "Cost",
+            "training", "Training and cost",
             "What fine-tuning did, and what the run took.",
             training_figures.losses(contents.trainings), training_figures.costs(contents),
         ),
-        section("audit", "What curation rewards", "Audit", findings.AUDIT, *findings.audit(contents.audit)),
-        section("theory", "How much of it is REINFORCE", "Theory", findings.THEORY, *findings.theory(contents.theory)),
+        section("audit", "Audit", findings.AUDIT, *findings.audit(contents.audit)),
+        section("theory", "Theory", findings.THEORY, *findings.theory(contents.theory)),
     ]  # fmt: skip
     return [one for one in found if one.items]
 

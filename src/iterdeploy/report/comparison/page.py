@@ -18,7 +18,7 @@ from iterdeploy.tables import NOTHING, Table
 def page(comparison: Comparison) -> str:
     """The whole HTML file."""
     parts = sections(comparison)
-    places = {"top": "Comparison", **{one.id: one.short for one in parts}}
+    places = {"top": "Comparison", **{one.id: one.title for one in parts}}
     body = [_first_screen(comparison)]
     body += [document.section(one.id, one.title, one.introduction, document.grid(one.items)) for one in parts]
     return document.document("Comparison of runs", places, body)
@@ -34,26 +34,26 @@ def sections(comparison: Comparison) -> list[Section]:
     unlike = configurations(comparison)
     found = [
         section(
-            "sizes", "Where they differ", "Sizes",
-            "By domain, by task size, and with reliability and generalisation kept apart.",
+            "sizes", "Sizes",
+            "Where they differ: by domain, by task size, and with reliability and generalisation kept apart.",
             drawn.by_domain(comparison), *drawn.frontiers(comparison), *drawn.kept_apart(comparison),
             *drawn.by_size(comparison), *drawn.coverages(comparison)[1:],
         ),
         section(
-            "measures", "Answers and diversity", "Measures",
+            "measures", "Answers and diversity",
             "Means over seeds; bands are t intervals over seeds, which a single seed has not.",
             *drawn.trends(comparison), drawn.verdicts(comparison),
         ),
         section(
-            "audit", "What curation rewards", "Audit", findings.AUDIT,
+            "audit", "Audit", findings.AUDIT,
             *(one for run in _runs(comparison) for one in findings.audit(run.audit, f"{run.name}: ")),
         ),
         section(
-            "theory", "How much of it is REINFORCE", "Theory", findings.THEORY,
+            "theory", "Theory", findings.THEORY,
             *(one for run in _runs(comparison) for one in findings.theory(run.theory, f"{run.name}: ")),
         ),
         section(
-            "setting", "What differs between the runs", "What ran", "Everything else in their configurations is equal.",
+            "setting", "What differs", "Everything else in their configurations is equal.",
             findings.table(unlike) if unlike else None,
         ),
     ]  # fmt: skip

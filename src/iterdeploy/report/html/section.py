@@ -24,14 +24,13 @@ class Shown:
 class Section:
     id: str
     title: str
-    short: str
-    """In the navigation."""
+    """Of the section, and of its link in the navigation."""
     introduction: str
     items: Sequence[Figure | Shown]
 
 
-def section(identifier: str, title: str, short: str, introduction: str, *items: Figure | Shown | None) -> Section:
-    return Section(identifier, title, short, introduction, [item for item in items if item is not None])
+def section(identifier: str, title: str, introduction: str, *items: Figure | Shown | None) -> Section:
+    return Section(identifier, title, introduction, [item for item in items if item is not None])
 
 
 def shown(title: str, note: str, table: Table | None, *, broad: bool = False) -> Shown | None:
