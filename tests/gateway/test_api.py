@@ -1,14 +1,28 @@
-"""The gateway's API as its own document says it; and as the `openai` package uses it."""
+"""The gateway's API as its own document says it, held against a real process; and as the `openai` package uses it."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import checks
+from schemathesis.specs.openapi import checks as openapi
 
 from helpers.serving import NAME, Live, config_of, tasks_of
 
 pytestmark = pytest.mark.slow
+FEW = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+CHECKS = [
+    checks.not_a_server_error,
+    openapi.status_code_conformance,
+    openapi.content_type_conformance,
+    openapi.response_schema_conformance,
+    openapi.negative_data_rejection,
+    openapi.unsupported_method,
+]
+"""Not that all data of the schema are accepted: some fields exclude each other, which a schema says badly."""
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +34,28 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     assert "Traceback" not in said, said
 
 
-def test_the_document_names_every_route_of_the_api(live: Live) -> None:
+@pytest.fixture(scope="module")
+def api(live: Live) -> Any:
+    return schemathesis.openapi.from_url(f"http://127.0.0.1:{live.port}/openapi.json")
+
+
+@pytest.mark.parametrize("mode", [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE])
+def test_every_route_does_what_the_document_says(api: Any, mode: schemathesis.GenerationMode) -> None:
+    """With requests that fit the document, and with requests that do not."""
+    for found in api.get_all_operations():
+        operation = found.ok()
+        if mode is schemathesis.GenerationMode.NEGATIVE and not operation.body:
+            continue  # without a body or a parameter, no request can fail to fit
+
+        @FEW
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def holds(case: schemathesis.Case) -> None:
+            case.call_and_validate(checks=CHECKS)
+
+        holds()
+
+
+def test_the_document_names_every_route_of_the_api(live: Live, api: Any) -> None:
     document = live.client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.")
     for path in ("/v1/chat/completions", "/s/{session}/v1/messages", "/v1/feedback", "/v1/models", "/v1/acts"):
