@@ -100,17 +100,19 @@ def _asking(url: str, body: dict[str, object]) -> Ask:
 async def _at_once(ask: Ask, clients: int, seconds: float) -> tuple[list[float], float]:
     """Seconds of each request, and requests per second, where each client asks again as soon as it is answered."""
     spent: list[float] = []
-    begin = time.perf_counter()
+    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
+    async with httpx.AsyncClient(timeout=60, trust_env=False, limits=limits) as http:
+        await asyncio.gather(*(ask(http) for _ in range(clients)))  # makes the connections
+        begin = time.perf_counter()
 
-    async def client() -> None:
-        async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
+        async def client() -> None:
             while time.perf_counter() < begin + seconds:
                 since = time.perf_counter()
                 await ask(http)
                 spent.append(time.perf_counter() - since)
 
-    await asyncio.gather(*(client() for _ in range(clients)))
-    return spent, len(spent) / (time.perf_counter() - begin)
+        await asyncio.gather(*(client() for _ in range(clients)))
+        return spent, len(spent) / (time.perf_counter() - begin)
 
 
 async def _at_rate(ask: Ask, rate: float, seconds: float) -> tuple[list[float], float]:
