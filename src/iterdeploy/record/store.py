@@ -93,6 +93,9 @@ class TraceStore:
                 version = schema.VERSION
             elif isinstance(self._sql, Sqlite) and version is not None and version < schema.VERSION:
                 schema.show_as_current(self._sql, version)
+            if not read_only:  # what cannot be written is refused before anything is computed for it
+                with _Transaction(self._sql):
+                    pass
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_NOTADB:
                 raise
