@@ -266,7 +266,8 @@ class TraceStore:
         """How the tasks of the first `generations` generations went, also where they were asked only to measure."""
         query = """SELECT generation, split, domain, size, tasks.id, count(*) FILTER (WHERE status = 'valid'), count(*),
                 NULL
-            FROM traces JOIN tasks ON tasks.id = task_id WHERE generation < ? GROUP BY generation, tasks.id
+            FROM traces JOIN tasks ON tasks.id = task_id WHERE generation < ? AND status <> 'unjudged'
+            GROUP BY generation, tasks.id
             UNION ALL
             SELECT generation, split, domain, size, tasks.id, count(*) FILTER (WHERE status = 'valid'), count(*),
                 temperature
