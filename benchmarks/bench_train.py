@@ -74,7 +74,7 @@ def draw_rows(count: int, vocabulary: int) -> list[Example]:
     prompts = random.integers(100, 200, count)
     answers = random.lognormal(5.3, 0.7, count).astype(int).clip(20, 1500)
     return [
-        Example(str(i), tuple(random.integers(2, vocabulary, int(p + a)).tolist()), int(p))
+        Example(str(i), tuple(random.integers(2, vocabulary, int(p + a)).tolist()), ((int(p), int(p + a)),))
         for i, (p, a) in enumerate(zip(prompts, answers, strict=True))
     ]
 
