@@ -26,7 +26,7 @@ def refused_early(folder: Path, config: object, *words: str, extra: tuple[object
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ({"sampling.top_k": 50}, ["tiny.toml", "sampling.top_k", "no such key"]),
+        ({"sampling.nonsense": 50}, ["tiny.toml", "sampling.nonsense", "no such key"]),
         ({"generations": "five"}, ["tiny.toml", "generations", "'five'"]),
         ({"training": None}, ["tiny.toml", "training", "required"]),
         ({"tasks.sizes": "4-2"}, ["tiny.toml", "tasks.sizes", "4-2"]),
