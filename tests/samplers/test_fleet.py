@@ -9,8 +9,9 @@ import pytest
 
 import iterdeploy.samplers.client as client_module
 import iterdeploy.samplers.fleet as fleet_module
-from helpers.misbehaving import Server, misbehaving, status
+from helpers.misbehaving import Server, misbehaving
 from helpers.support import config_with, values_with
+from helpers.wrong_replies import status
 from iterdeploy.config import RunConfig
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.samplers import PromptBatch

@@ -9,6 +9,7 @@ write to standard output comes from one pipe to `fit_in_workers`.
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -126,7 +127,9 @@ def main(out: Path, processes: int, parent: int) -> int:
     try:
         launch("-m", "iterdeploy.training.worker", str(out), str(os.getpid()))
     except ChildFailedError as error:
-        lost = [_lost(rank, failure) for rank, failure in error.failures.items() if failure.exitcode != FAILED]
+        ended = {failure.exitcode for failure in error.failures.values()}
+        ours = {FAILED, -signal.SIGTERM} if FAILED in ended else set()  # after a failure the agent ends the others
+        lost = [_lost(rank, failure) for rank, failure in error.failures.items() if failure.exitcode not in ours]
         if not lost:
             return FAILED
         say(out, FAILURE, Failure.of(TrainingError(lost[0])).line())
