@@ -86,6 +86,24 @@ def test_a_batch_that_fails_in_the_middle_leaves_nothing(store: TraceStore) -> N
     assert [one.task_id for one in store.traces()] == ["a", "b"]
 
 
+def test_a_store_that_cannot_be_written_is_refused_when_it_is_opened(tmp_path: Path) -> None:
+    """A folder in the place of the log's index lets SQLite read, but not write."""
+    path = tmp_path / "traces.sqlite"
+    dies = f"""
+import os
+from pathlib import Path
+from iterdeploy.record.store import TraceStore
+TraceStore(Path({str(path)!r}))
+os._exit(0)
+"""
+    assert subprocess.run([sys.executable, "-c", dies]).returncode == 0
+    index = path.with_name(f"{path.name}-shm")
+    index.unlink()
+    index.mkdir()
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        TraceStore(path)
+
+
 def test_stored_samples_outlive_the_process_and_a_killed_batch_leaves_nothing(tmp_path: Path) -> None:
     dies = f"""
 import os, sys
