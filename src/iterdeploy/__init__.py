@@ -8,24 +8,11 @@
     run.to_pandas()
 
 What a task set, a curation policy or a feature of your own needs is imported from here as well. Importing this package
-takes no time: what starts, reads and compares runs is loaded when it is first used.
+takes no time: everything is loaded when it is first used.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from iterdeploy.types import (
-    Completion,
-    Demonstration,
-    Observation,
-    Policy,
-    Split,
-    Status,
-    Task,
-    Trace,
-    Verdict,
-    WeightedTrace,
-)
 
 if TYPE_CHECKING:
     from iterdeploy.api.compare import Comparison, compare
@@ -34,6 +21,18 @@ if TYPE_CHECKING:
     from iterdeploy.config import RunConfig
     from iterdeploy.record.outputs import State
     from iterdeploy.sections import UserError
+    from iterdeploy.types import (
+        Completion,
+        Demonstration,
+        Observation,
+        Policy,
+        Split,
+        Status,
+        Task,
+        Trace,
+        Verdict,
+        WeightedTrace,
+    )
 
 __version__ = "0.1.0"
 
@@ -74,6 +73,21 @@ _LATER = {
     "extend": "api.start",
     "resume": "api.start",
     "run": "api.start",
+    **dict.fromkeys(
+        (
+            "Completion",
+            "Demonstration",
+            "Observation",
+            "Policy",
+            "Split",
+            "Status",
+            "Task",
+            "Trace",
+            "Verdict",
+            "WeightedTrace",
+        ),
+        "types",
+    ),
 }
 
 

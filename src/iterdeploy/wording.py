@@ -5,7 +5,6 @@ import sys
 import textwrap
 import unicodedata
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Unicode's categories of control characters, invisible marks (bidirectional ones among them), halves of characters,
@@ -78,6 +77,8 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     >>> did_you_mean("epoch", ["steps", "epochs"]), did_you_mean("top_k", ["steps"])
     ('; did you mean epochs?', '')
     """
+    from difflib import get_close_matches
+
     close = get_close_matches(given, list(known), n=2, cutoff=0.7)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
