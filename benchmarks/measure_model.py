@@ -15,7 +15,7 @@ from glob import glob
 from pathlib import Path
 
 from iterdeploy.config import RunConfig, ValidationConfig
-from iterdeploy.metrics.coverage import mean_interval
+from iterdeploy.metrics.results import mean_interval
 from iterdeploy.models.loading import base_policy, model_folder
 from iterdeploy.pddl import Problem
 from iterdeploy.planning.domain import PlanningDomain, Step

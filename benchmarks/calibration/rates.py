@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from iterdeploy.metrics.coverage import mean_interval
+from iterdeploy.metrics.results import mean_interval
 
 
 class Ends(Protocol):
