@@ -21,7 +21,7 @@ REFUSALS = {
     400: "the request cannot be honoured; the message names the field",
     401: "a valid key is needed",
     403: "the key does not allow it, or a page of another site asks",
-    404: "there is no such model, trace or session",
+    404: "the model, trace or session does not exist",
     408: "the request took too long to arrive",
     409: "the trace was forgotten",
     413: "the request is too large",
