@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from iterdeploy.config_deployment import DeploymentConfig
-from iterdeploy.config_sampling import EvaluationConfig, SamplingConfig, ServerConfig
+from iterdeploy.config_sampling import ClusterConfig, EvaluationConfig, SamplingConfig, ServerConfig
 from iterdeploy.sections import RAMPS, Section, default, parse_sizes
 
 
@@ -284,6 +284,7 @@ class RunConfig(Section):
     sampling: SamplingConfig = SamplingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     server: ServerConfig = ServerConfig()
+    cluster: ClusterConfig = ClusterConfig()
     curation: CurationConfig = CurationConfig()
     training: TrainingConfig
     tracking: TrackingConfig = TrackingConfig()
@@ -311,6 +312,22 @@ class RunConfig(Section):
             )
         if self.deployment is not None and self.sampling.stop:
             raise ValueError("sampling.stop: cannot be used with [deployment]; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _a_cluster_can_do_it(self) -> Self:
+        if self.cluster.engine == "local":
+            return self
+        if self.sampling.sampler != "transformers":
+            raise ValueError(
+                'cluster.engine = "ray" samples with sampling.sampler = "transformers", not '
+                f'"{self.sampling.sampler}": for servers leave cluster.engine = "local" and name them in '
+                "server.addresses"
+            )
+        if self.sampling.processes > 1:
+            raise ValueError("sampling.processes: these are of one machine; on a cluster set cluster.samplers")
+        if self.deployment is not None:
+            raise ValueError('cluster.engine = "ray": cannot be used with [deployment]; leave it out')
         return self
 
     @model_validator(mode="after")

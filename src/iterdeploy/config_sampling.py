@@ -1,4 +1,4 @@
-"""The sections of a configuration that say how answers are sampled: by whom, how warm, and on which servers."""
+"""The sections of a configuration that say how answers are sampled: by whom, how warm, on which servers or nodes."""
 
 import re
 from typing import Annotated, Any, Literal, Self
@@ -123,6 +123,43 @@ class ServerConfig(Section):
     def everywhere(self) -> tuple[str, ...]:
         """The addresses of all servers that are named."""
         return self.addresses or ((self.address,) if self.address else ())
+
+
+class ClusterConfig(Section):
+    """Which machines sample and train. What they are asked for must be there when a run starts."""
+
+    engine: Literal["local", "ray"] = "local"
+    """"local": this machine. "ray": the nodes of a Ray cluster (extra "ray"), while this process judges, stores and
+    measures; for sampling.sampler = "transformers"."""
+    address: str = "auto"
+    """Which cluster: "auto", the one that this machine belongs to, or that RAY_ADDRESS names; "local", one that is
+    started for the run, of this machine alone; "HOST:PORT", that of a head node, from one of its nodes;
+    "ray://HOST:PORT", from outside."""
+    samplers: int = Field(0, ge=0, le=100_000)
+    """Processes that sample, each with `model.threads` threads and the whole model; 0: as many as the nodes have room
+    for."""
+    cpus_per_sampler: float = Field(1.0, gt=0, le=1024)
+    gpus_per_sampler: float = Field(0.0, ge=0, le=64)
+    """Of one node. As for Ray, a share of one GPU or a number of whole ones."""
+    cpus_for_training: float = Field(0.0, ge=0, le=1024)
+    gpus_for_training: float = Field(0.0, ge=0, le=64)
+    """Of the one node that trains, in `training.processes` processes; both 0: what a sampler has."""
+    restarts: int = Field(10, ge=0, le=1_000_000)
+    """How often, in one phase of sampling or training, a process that was lost is replaced by a new one."""
+
+    @field_validator("address")
+    @classmethod
+    def _address_is_one(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|local|(ray://)?[^/\s@?#:]+:\d{1,5}", value):
+            raise ValueError('an address reads "auto", "local", "10.0.0.5:6379" or "ray://10.0.0.5:10001"')
+        return value
+
+    @field_validator("gpus_per_sampler", "gpus_for_training")
+    @classmethod
+    def _gpus_are_whole(cls, value: float) -> float:
+        if value > 1 and value != int(value):
+            raise ValueError(f"several GPUs are a whole number of them, not {value:g}")
+        return value
 
 
 def checked_address(value: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from iterdeploy.api.find import checked_name, find_run
 from iterdeploy.api.look import Run
+from iterdeploy.cluster.connection import ready
 from iterdeploy.config import RunConfig
 from iterdeploy.config_file import find_config, load_config
 from iterdeploy.loop import run_loop
@@ -103,15 +104,18 @@ def go_on(config: RunConfig, path: Path, display: Display, accept_code_change: b
     facts = components.facts()
     if (code := facts.remote_code) is not None:
         log.warning("Python code of %s may run: %s", config.model.name, ", ".join(code) or "there is none")
-    run_dir = RunDir.open(path, config, command_without_keys(sys.argv), facts, accept_code_change=accept_code_change)
-    try:
-        run_loop(Work(run_dir, components, display))
-    except Stopped as stop:
-        run_dir.stop(stop.state, str(stop), stop.counts)
-        run_dir.store.add_seconds(components.clock.take())
-    finally:
-        run_dir.copy()  # also of a run that is terminated: the machine may go away
-        run_dir.close()
+    with ready(config.cluster):
+        run_dir = RunDir.open(
+            path, config, command_without_keys(sys.argv), facts, accept_code_change=accept_code_change
+        )
+        try:
+            run_loop(Work(run_dir, components, display))
+        except Stopped as stop:
+            run_dir.stop(stop.state, str(stop), stop.counts)
+            run_dir.store.add_seconds(components.clock.take())
+        finally:
+            run_dir.copy()  # also of a run that is terminated: the machine may go away
+            run_dir.close()
     return Run(path)
 
 

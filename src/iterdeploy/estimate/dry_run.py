@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from iterdeploy.cluster.connection import check as check_cluster
 from iterdeploy.config import RunConfig
 from iterdeploy.curation.named import find_policies
 from iterdeploy.estimate.arithmetic import (
@@ -119,6 +120,7 @@ def _plan(config: RunConfig, answer: int) -> Plan:
     if shape is not None and not any(folder.glob("*.safetensors")):
         return _plan_without_model(config, shape, answer)
     parts = assemble(config)
+    check_cluster(config.cluster)
     deployed, held_out = parts.tasks.deployed(0), parts.tasks.held_out
     lengths = prompt_lengths(parts, [*deployed, *held_out])
     return Plan(config, parts.base.base_model, shape, deployed, held_out, parts.tasks.describe(), lengths, answer, [])
@@ -138,6 +140,7 @@ def _plan_without_model(config: RunConfig, shape: Shape, answer: int) -> Plan:
         lambda: check_sampler(config),
         lambda: Judge(config.validation),
         lambda: check_tracking(config.tracking),
+        lambda: check_cluster(config.cluster),
     )
     for check in checks:
         try:

@@ -7,6 +7,7 @@ configuration before anything is loaded.
 
 from iterdeploy import registry
 from iterdeploy.config import RunConfig
+from iterdeploy.samplers.on_cluster import ClusterSampler
 from iterdeploy.samplers.protocol import BatchAnswers, Failed, PromptBatch, Sampler
 from iterdeploy.sections import ConfigError
 from iterdeploy.types import Policy
@@ -30,6 +31,8 @@ def check_sampler(config: RunConfig) -> None:
 
 
 def make_sampler(policy: Policy, config: RunConfig) -> Sampler:
+    if config.cluster.engine == "ray":
+        return ClusterSampler(policy, config)
     sampler: Sampler = registry.find(config.sampling.sampler, SAMPLERS, GROUP, KEY)(policy, config)
     return sampler
 
