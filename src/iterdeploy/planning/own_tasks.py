@@ -24,7 +24,7 @@ from iterdeploy.sections import ConfigError
 from iterdeploy.tasks.judging import Judges
 from iterdeploy.types import Completion, Split, Task, Verdict
 
-NOT_ASKED = ("domains", "sizes", "deployed", "held_out", "fresh", "schedule")
+NOT_ASKED = ("domains", "sizes", "deployed", "held_out", "fresh", "schedule", "layout")
 """Keys that only generated tasks have: here the files say which tasks there are."""
 
 

@@ -9,10 +9,11 @@ the shortest way between them. On the way each tank pours on before it takes in,
 so none ever overflows.
 """
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 from iterdeploy.pddl import Problem
-from iterdeploy.pddl.conditions import show_number
+from iterdeploy.pddl.conditions import Number, show_number
 from iterdeploy.planning.domain import PlanningDomain, Reasoning, SizeRamp, Step
 from iterdeploy.planning.domains.common import by_predicate, domain_text, names, problem_text
 from iterdeploy.planning.domains.graph import Routes, both_ways, connected
@@ -65,8 +66,9 @@ def _lines(problem: Problem, order: list[str]) -> Reasoning:
     """One line for each pour, with the levels that it leaves: `pour t1 t2 now 0.5 2`."""
     values = problem.values
     measure = Fraction(values["measure",])
-    wanted = goal_values(problem, "level")
     level = {tank: values["level", tank] for tank in problem.members["tank"]}
+    wanted = _completed(goal_values(problem, "level"), level, problem)
+    order = [*order, *(tank for tank in wanted if tank not in order)]
     routes = Routes(by_predicate(problem.init_list).lists("pipe"))
     lines: Reasoning = []
 
@@ -82,6 +84,17 @@ def _lines(problem: Problem, order: list[str]) -> Reasoning:
             last = max(place for place, (start, _) in enumerate(way) if level[start] >= measure)
             pour(*way.pop(last))
     return lines
+
+
+def _completed(wanted: Mapping[str, Number], level: Mapping[str, Number], problem: Problem) -> dict[str, Number]:
+    """A level for every tank: those of which the goal says nothing keep theirs, as far as what is left over allows."""
+    out = {**level, **wanted}
+    over = sum(level.values()) - sum(out.values())
+    for tank in [tank for tank in out if tank not in wanted]:
+        room = problem.values["capacity", tank]
+        new = min(max(out[tank] + over, 0), room)
+        out[tank], over = new, over - (new - out[tank])
+    return out
 
 
 def act(reasoning: Reasoning) -> list[Step]:
