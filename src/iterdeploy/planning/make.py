@@ -60,7 +60,8 @@ def _prompt(domain_text: str, shown: tuple[str, str], config: TasksConfig) -> st
 def prompts_in_words(config: TasksConfig) -> str:
     said: list[str] = [config.prompt]
     said += [f"after {config.examples} solved examples"] if config.examples else []
-    said += ["facts in any order, half of the goals cut"] if config.layout == "varied" else []
+    said += ["facts in any order"] if config.layout != "own" else []
+    said += ["half of the goals cut"] if config.layout == "partial" else []
     said += ["obfuscated"] if config.obfuscate else []
     said += ["one action in each turn"] if config.interactive else []
     said += [f"hidden: {', '.join(config.hidden)}"] if config.hidden else []

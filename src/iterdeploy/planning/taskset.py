@@ -12,7 +12,7 @@ from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.hidden import check_hidden
 from iterdeploy.planning.interactive import judges_of
 from iterdeploy.planning.judge import BUILT_IN, Judge, shorter_plan
-from iterdeploy.planning.layout import varied
+from iterdeploy.planning.layout import rewritten
 from iterdeploy.planning.make import make_task, prompts_in_words, task_id
 from iterdeploy.planning.parsed import content, problem_of
 from iterdeploy.planning.references import check_references
@@ -111,7 +111,7 @@ class PlanningTasks:
     @lru_cache(maxsize=2)  # noqa: B019 - one task set lives as long as its run
     def _deployed(self, batch: int, sizes: tuple[tuple[str, str], ...]) -> list[Task]:
         avoid = {task.id for task in self.held_out}
-        others = [*self._examples, *(self.held_out if self._config.layout == "varied" else [])]
+        others = [*self._examples, *(self.held_out if self._config.layout != "own" else [])]
         apart = frozenset(map(_content, others))
         return self._make(Split.DEPLOYED, self._config.deployed, f"deployed-{batch}", avoid, dict(sizes), apart)
 
@@ -140,8 +140,8 @@ class PlanningTasks:
         rng = Rng("task", name, self._seed, stream, index)
         for _ in range(MAX_TRIES):
             text = domain.generate(size, rng, f"{name}-{size}")
-            if self._config.layout == "varied":
-                text = varied(text, domain.pddl, rng)
+            if self._config.layout != "own":
+                text = rewritten(text, domain.pddl, rng, cut=self._config.layout == "partial")
             if task_id(name, text) not in seen and not (apart and content(problem_of(text, domain.pddl)) in apart):
                 return text
         raise ConfigError(
