@@ -77,9 +77,9 @@ bench-train: venv   ## tokens per second of the trainer compared with TRL's
 	$(BIN)/pip install --quiet $(PIP_ARGS) --constraint constraints.txt trl datasets
 	$(BIN)/python benchmarks/bench_train.py
 
-calibrate: venv     ## after the demo: how often intervals hold the truth, and how often verdicts and audit are wrong
+calibrate: venv     ## after `iterdeploy run planted-slips`: how often intervals hold the truth, and how often verdicts and audit are wrong
 	$(BIN)/python benchmarks/calibrate_statistics.py
-	$(BIN)/python benchmarks/calibrate_audit.py runs/quickstart
+	$(BIN)/python benchmarks/calibrate_audit.py runs/planted-slips
 
 fuzz: venv          ## a million mutated domains, problems, plans and answers
 	PYTHONPATH=tests $(BIN)/python -m helpers.fuzz --count 1000000

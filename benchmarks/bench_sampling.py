@@ -1,4 +1,4 @@
-"""Tokens per second of the in-process sampler compared with `generate` in a loop, on the demo's mix of tasks.
+"""Tokens per second of the in-process sampler compared with `generate` in a loop, on the tasks of `planted-slips`.
 
     python benchmarks/bench_sampling.py [--rounds 3] [--prompts 400] [--threads 1] [--set KEY=VALUE ...]
 
@@ -46,7 +46,7 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     config = load_config(
-        find_config("quickstart"),
+        find_config("planted-slips"),
         [
             f"model.threads={arguments.threads}",
             f"tasks.held_out={arguments.prompts}",

@@ -2,7 +2,7 @@
 
     ITERDEPLOY_VLLM_PYTHON=... python benchmarks/bench_served.py [--rounds 5] [--prompts 400] [--concurrency 64]
 
-One server with the embedded model, in bfloat16, and the demo's mix of tasks. `--set KEY=VALUE` changes that: the keys
+One server with the embedded model, in bfloat16, and the tasks of `planted-slips`. `--set KEY=VALUE` changes that: keys
 `model.name` and `server.arguments`, or `sampling.sampler=openai` and `server.address` for a server that runs. Three
 sides take turns, with the same prompts in the same order and as many requests at once:
 
@@ -65,7 +65,7 @@ def main() -> None:
     overrides = ["generations=0", "sampling.sampler=vllm", "model.dtype=bfloat16"]
     overrides += [f"server.concurrency={arguments.concurrency}"]
     overrides += [f"tasks.held_out={arguments.prompts}", "tasks.deployed=1", *CPU_BUILD, *arguments.set]
-    config = load_config(find_config("quickstart"), overrides)
+    config = load_config(find_config("planted-slips"), overrides)
     check_sampler(config)
     prompts = sorted((task.prompt for task in task_set(config).held_out), key=len)
     size = config.sampling.batch_size

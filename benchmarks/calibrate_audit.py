@@ -2,7 +2,7 @@
 
     python benchmarks/calibrate_audit.py RUN_FOLDER [--pools 100] [--only drift,curators]
 
-Takes the answers of a finished run of the demo and curates them anew, many times, each time at random by a rule of its
+Takes the answers of a finished run of `planted-slips` and curates them anew, many times, at random by a rule of its
 own that the audit does not know. Pool number s of a row uses the random numbers of seed (row, s), nothing else. Printed
 are shares of pools, each with its own Monte Carlo error: the 95% interval of Wilson.
 """

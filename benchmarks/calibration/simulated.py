@@ -2,7 +2,7 @@
 
 A task's log-odds of being solved are a level, common to all tasks, and its own ease, which is normal with standard
 deviation SPREAD and stays the same over the generations. With 2.5 a quarter of the tasks changes sides between 61 and
-67% of coverage with one answer each, as in the demo.
+67% of coverage with one answer each, as in `planted-slips`.
 """
 
 from functools import cache

@@ -1,4 +1,4 @@
-"""One generation of the demo as a plain script: transformers' generate, VAL, and TRL's SFTTrainer with its defaults.
+"""A generation of `planted-slips` as a plain script: transformers' generate, VAL, and TRL with its defaults.
 
     python benchmarks/race/plain.py TASKS MODEL OUT --val PATH/Validate
 

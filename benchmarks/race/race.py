@@ -1,4 +1,4 @@
-"""One generation of the demo by a plain script (`plain.py`) and by iterdeploy, with one thread each: what does it take?
+"""A generation of `planted-slips` by a plain script (`plain.py`) and by iterdeploy, one thread each: what does it cost?
 
     python benchmarks/race/race.py --val PATH/Validate [--seeds 3] [--out runs/race] [--set tasks.deployed=20 ...]
 
@@ -25,7 +25,7 @@ from iterdeploy.models.loading import model_folder
 from iterdeploy.tasks import task_set
 
 HERE = Path(__file__).parent
-CONFIG = find_config("quickstart")
+CONFIG = find_config("planted-slips")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def ours(seed: int, changes: Sequence[str], out: Path) -> Measured:
         "-m",
         "iterdeploy",
         "run",
-        "quickstart",
+        "planted-slips",
         "--runs-dir",
         str(out),
         "--name",
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--val", required=True, help="VAL's program")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/race"))
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the demo's configuration")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the configuration")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     changes = ["generations=1", "evaluation.temperatures=[]", "sampling.processes=1", *arguments.set]

@@ -1,4 +1,4 @@
-"""What of the trainer's settings decides the held-out coverage after one generation of the demo? A table over seeds.
+"""Which trainer settings decide the held-out coverage after one generation of `planted-slips`? A table over seeds.
 
     python benchmarks/race/trainers.py [--seeds 8] [--runs-dir runs/race] [--set tasks.deployed=20 ...]
 
@@ -22,13 +22,13 @@ ARMS: dict[str, dict[str, object]] = {
     "no-warm-up": {"training.warmup_share": 0.0},
     "all-three": {"training.validation_share": 0.0, "training.rows_per_batch": 20, "training.warmup_share": 0.0},
 }
-"""Name -> what is set otherwise than the demo has it. The last one is how TRL's SFTTrainer does it by default."""
+"""Name -> what is set otherwise than there. The last one is how TRL's SFTTrainer does it by default."""
 FIXED = {"generations": 1, "evaluation.temperatures": []}
 
 
 def coverage(arm: str, seed: int, runs_dir: Path, extra: Sequence[str]) -> tuple[float, float]:
     """Held-out coverage of generation 0 and of generation 1."""
-    config = load_config(load_config(find_config("quickstart"), list(extra)), {**FIXED, "seed": seed, **ARMS[arm]})
+    config = load_config(load_config(find_config("planted-slips"), list(extra)), {**FIXED, "seed": seed, **ARMS[arm]})
     with iterdeploy.run(config, name=f"{arm}-{seed}", runs_dir=runs_dir) as run:
         before, after = (generation.held_out for generation in run.generations)
     assert before is not None and after is not None

@@ -69,8 +69,8 @@ class TasksConfig(Section):
     """Solved tasks of the same domain that the model is shown first, as earlier turns of the chat, or as text if it has
     no chat template: of the same sizes, and never a deployed or a held-out task."""
     layout: Literal["own", "shuffled", "partial"] = "own"
-    """How the tasks of our domains are written: facts in the generator's order; facts in any order; or that, with half of
-    the goals cut to some of their facts."""
+    """How the tasks of our domains are written: facts in the generator's order; in any order; or in any order, with
+    half of the goals cut to some of their facts."""
     obfuscate: bool = False
     """Random names for everything in the prompt, other ones for each task: no name tells what it means."""
     references: Literal["scripted", "downward", "none"] = "scripted"
