@@ -14,6 +14,7 @@ import pytest
 from helpers.mock_upstream import tokens
 from helpers.serving import Live, config_of, events, tasks_of
 from helpers.support import TESTS
+from iterdeploy.gateway.serve import _listen
 
 pytestmark = pytest.mark.slow
 
@@ -21,12 +22,12 @@ COUNT = 12
 
 
 @contextmanager
-def mock(*options: str) -> Iterator[str]:
-    """Address of a mock server that runs."""
+def mock(*options: str, pause: float = 0.0) -> Iterator[str]:
+    """Address of a mock server that runs and takes `pause` seconds for each token."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "helpers.mock_upstream", str(port), str(COUNT), "0", *options]
+    command = [sys.executable, "-m", "helpers.mock_upstream", str(port), str(COUNT), str(pause), *options]
     process = subprocess.Popen(command, cwd=TESTS)
     address = f"http://127.0.0.1:{port}/v1"
     try:
@@ -52,7 +53,7 @@ def deployed(folder: Path, address: str) -> Live:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_ids_and_log_probabilities_are_those_of_the_server(tmp_path: Path, stream: bool) -> None:
-    with mock() as address:
+    with mock(pause=0.03) as address:
         live = deployed(tmp_path, address)
         response = live.ask(tasks_of(live.config)[0].prompt, stream=stream)
         trace = live.trace(response.headers["x-iterdeploy-trace"])
@@ -82,3 +83,9 @@ def test_a_server_that_is_gone_is_a_503_and_nothing_is_stored(tmp_path: Path) ->
     assert response.status_code == 503 and int(response.headers["retry-after"]) > 0
     assert response.json()["error"]["code"] == "unavailable" and not live.traces()
     assert "Traceback" not in live.end()
+
+
+def test_pieces_are_sent_without_waiting_for_an_acknowledgement() -> None:
+    """asyncio sets TCP_NODELAY only on sockets that name TCP as their protocol."""
+    with _listen("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP

@@ -119,7 +119,7 @@ class Answering:
             async for said in self._engine.answer(policy, ask):
                 if isinstance(said, Said):
                     whole = said
-                else:
+                elif said:
                     answer.say(said)
             if whole is None:
                 raise Refusal(502, "no_answer", "the model gave no answer")

@@ -7,6 +7,7 @@ under a name of its own: one that is loaded anew under an old name may be answer
 
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 CONNECT = 10.0
 """Seconds to reach the server."""
+PAUSE = 0.01
+"""Seconds between pieces of an answer: tokens that come faster go on together."""
 RETOKENISED = " (re-tokenised)"
 
 
@@ -102,16 +105,19 @@ class Upstream:
         import httpx
 
         gathered, body, pieces = Gathered(), await self._body(policy, ask), Pieces(self._wire.tokenizer)
+        held, again = "", 0.0
         try:
             async with self._http.stream("POST", self._wire.route.lstrip("/"), json=body) as response:
                 if response.status_code != 200:
                     raise ServerError(f"{self._endpoint.address}: status {response.status_code}")
                 async for chunk in _chunks(response):
-                    text = gathered.take(chunk)
-                    # The text of ids is made here, as that of the server may have marks in it that are not text.
-                    piece = pieces.more(gathered.ids) if gathered.ids else text
-                    if piece and ask.stream:
+                    held += gathered.take(chunk)
+                    if ask.stream and time.monotonic() >= again:
+                        piece, held = _piece(pieces, gathered, held), ""
+                        again = time.monotonic() + PAUSE
                         yield piece
+            if ask.stream:
+                yield _piece(pieces, gathered, held)
         except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ServerError(f"{self._endpoint.address}: {type(error).__name__}: {error}") from None
         yield self._said(ask, gathered)
@@ -151,6 +157,11 @@ class Upstream:
                     raise
             self._names[policy.id] = name
         return self._names[policy.id]
+
+
+def _piece(pieces: Pieces, gathered: Gathered, held: str) -> str:
+    """What is new. The text of ids is made here, as that of the server may have marks in it that are not text."""
+    return pieces.more(gathered.ids) if gathered.ids else held
 
 
 async def _chunks(response: "httpx.Response") -> AsyncIterator[Mapping[str, Any]]:
