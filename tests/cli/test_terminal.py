@@ -5,7 +5,10 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
+import subprocess
+import sys
 import unicodedata
 from contextlib import suppress
 from pathlib import Path
@@ -202,6 +205,44 @@ def test_warnings_are_a_program_s_to_silence_and_the_command_line_s_to_show(
     logger.warning("quiet")
     assert capsys.readouterr().err == ""
     logger.setLevel(logging.NOTSET)
+
+
+ON_A_TERMINAL = """
+import sys, time
+from iterdeploy.cli.main import main
+from iterdeploy.console.progress import Display
+assert sys.stdout.isatty() and sys.stderr.isatty()
+with Display().bar("answers", "answers") as report:
+    report(1, 2)
+    time.sleep(0.3)
+for arguments in (["status", sys.argv[1]], ["status", sys.argv[1], "--wide"], ["list"], ["status", "nosuch"]):
+    main(arguments)
+"""
+
+
+def shown_on_a_terminal(run: Path, **variables: str) -> str:
+    """What a pseudo-terminal gets of a bar, of tables and of an error."""
+    ours, theirs = os.openpty()
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    command = [sys.executable, "-c", ON_A_TERMINAL, str(run)]
+    environment = {**kept, "TERM": "xterm-256color", **variables}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        said = b""
+        with suppress(OSError):  # how the other end's closing reads on Linux
+            while some := os.read(ours, 65536):
+                said += some
+    os.close(ours)
+    assert process.returncode == 0, said
+    return said.decode()
+
+
+def test_no_color_is_heeded_on_a_terminal(plain_run: Path) -> None:
+    colour = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;\d+)*m")
+    assert colour.search(shown_on_a_terminal(plain_run))
+    without = shown_on_a_terminal(plain_run, NO_COLOR="1")
+    assert "answers" in without and "60.0%" in without and "nosuch" in without
+    assert not colour.search(without)
 
 
 def test_a_terminal_that_does_not_know_a_letter_gets_its_number(

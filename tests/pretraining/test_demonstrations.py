@@ -9,7 +9,7 @@ from iterdeploy.planning.domains import DOMAINS
 from iterdeploy.planning.domains.blocksworld_reasoning import direct
 from iterdeploy.planning.rng import Rng
 from iterdeploy.pretraining.demonstrations import Mixture, demonstrate
-from iterdeploy.pretraining.pretrain import vocabulary
+from iterdeploy.pretraining.sources import vocabulary
 from iterdeploy.pretraining.tokenizer import build_tokenizer
 
 SIZES = {"blocksworld": range(2, 12), "rovers": range(2, 9), "sokoban": range(5, 12), "tanks": range(2, 9)}

@@ -29,7 +29,9 @@ from iterdeploy.planning.prompts import answer, compact
 from iterdeploy.planning.rng import Rng
 from iterdeploy.pretraining.config import DemonstrationConfig, PretrainConfig
 from iterdeploy.pretraining.demonstrations import Demonstration, Mixture, demonstrate
-from iterdeploy.pretraining.pretrain import _encode_chunk, _steps, vocabulary, words_of
+from iterdeploy.pretraining.encoding import encode
+from iterdeploy.pretraining.pretrain import _steps
+from iterdeploy.pretraining.sources import BuiltIn, vocabulary
 from iterdeploy.pretraining.tokenizer import build_tokenizer
 from iterdeploy.types import Task
 
@@ -173,7 +175,8 @@ def test_every_step_has_some_of_every_domain_and_every_row_is_in_one_step() -> N
     values["optimiser"] |= {"epochs": 2, "tokens_per_batch": 600}
     config = PretrainConfig.model_validate(values)
     lengths = np.random.default_rng(5).integers(10, 90, 400)
-    steps = list(_steps(config, {"starts": np.concatenate([[0], np.cumsum(lengths)])}))
+    source = BuiltIn(config.demonstrations)
+    steps = list(_steps(config, lengths, np.asarray([source.domain(index) for index in range(400)])))
     assert len(steps) > 20
     for step in steps:
         assert {index % 4 == 0 for batch in step for index in batch} == {True, False}
@@ -253,8 +256,9 @@ def test_a_start_that_cannot_be_is_refused(tmp_path: Path, start: str, says: str
 def test_an_agents_demonstration_is_an_episode_as_a_run_would_have_it() -> None:
     """The environment answers as it shows; good ones end at the goal. Only its own words carry loss."""
     config = DemonstrationConfig(sizes={"blocksworld": (2, 3)}, count=60, interactive=True, flawed=0.5, wasteful=0.3)
-    tokenizer = build_tokenizer(words_of(config))
-    rows = _encode_chunk((config, 7, range(config.count)))
+    words = BuiltIn(config).words()
+    tokenizer = build_tokenizer(words)
+    rows = encode(BuiltIn(config), words, 7, range(config.count))
     done = 0
     for index, (ids, own) in enumerate(rows):
         shown = demonstrate(BLOCKSWORLD, Mixture((2, 3), 0.5, 0.3), 7, index, interactive=True)

@@ -21,6 +21,7 @@ from helpers.support import ROOT
 from iterdeploy.cli.parser import parser
 from iterdeploy.config import RunConfig
 from iterdeploy.config_errors import keys
+from iterdeploy.pretraining.config import PretrainConfig
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 BLOCKS = [
@@ -108,8 +109,9 @@ def test_a_block_of_code_is_what_it_says(kind: str, text: str) -> None:
     if kind == "python":
         ast.parse(text)
     elif kind == "toml":
-        known = set(keys(RunConfig))
-        for section, values in tomllib.loads(text).items():
+        said = tomllib.loads(text)
+        known = set(keys(PretrainConfig if "demonstrations" in said else RunConfig))
+        for section, values in said.items():
             names = [f"{section}.{key}" for key in values] if isinstance(values, dict) else [section]
             assert [name for name in names if name not in known] == []
     elif kind == "console":

@@ -29,6 +29,7 @@ from iterdeploy.estimate.arithmetic import (
     trace_bytes,
     training_cost,
 )
+from iterdeploy.estimate.doubts import doubts
 from iterdeploy.models.shapes import SHAPES, Shape, known_as, read_shape
 from iterdeploy.sections import ConfigError
 from iterdeploy.types import Conversation, Task
@@ -105,6 +106,8 @@ def dry_run(config: RunConfig, arguments: argparse.Namespace) -> int:
         say(f"{name:<{width}}  {value}")
     for one in plan.lacking:
         say(f"Lacking here: {one}")
+    for doubt in doubts(config, plan.deployed, plan.held_out):
+        say(f"Warning: {doubt}")
     say("The configuration is sound; nothing was loaded, sampled or written.")
     return 0
 

@@ -8,6 +8,7 @@ where a reference planner, which sees everything, has a plan.
 import json
 
 from iterdeploy.config import TasksConfig
+from iterdeploy.pddl import Domain, Problem
 from iterdeploy.planning import prompts
 from iterdeploy.planning.hidden import seen
 from iterdeploy.planning.mapping import mapped
@@ -51,10 +52,15 @@ def _prompt(domain_text: str, shown: tuple[str, str], config: TasksConfig) -> st
         return prompts.full_interactive(shown[0], task, config.hidden)
     if config.prompt == "full":
         return prompts.full(*shown, prompts.example_for(domain_of(domain_text)))
-    ours = recognise(domain)
-    if ours is None or visible is not None:
+    if visible is not None:
         return prompts.facts(domain.name, problem, visible)
-    return prompts.compact(ours, problem)
+    return compact_prompt(domain, problem)
+
+
+def compact_prompt(domain: Domain, problem: Problem) -> str:
+    """The facts of a task of any domain; of a built-in one, whatever it is called, in its own rendering."""
+    ours = recognise(domain)
+    return prompts.facts(domain.name, problem) if ours is None else prompts.compact(ours, problem)
 
 
 def prompts_in_words(config: TasksConfig) -> str:

@@ -7,7 +7,6 @@ solved before it begins. A task's size is its number of objects. Relative paths 
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from glob import glob
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from iterdeploy.planning.hidden import check_hidden
 from iterdeploy.planning.interactive import judges_of
 from iterdeploy.planning.judge import BUILT_IN, Judge, shorter_plan
 from iterdeploy.planning.make import make_task, prompts_in_words
-from iterdeploy.planning.parsed import content, domain_of, problem_of, read_domain, read_problem
+from iterdeploy.planning.parsed import content, domain_of, problem_of, problem_paths, read_domain, read_problem
 from iterdeploy.planning.references import check_references
 from iterdeploy.planning.rng import Rng
 from iterdeploy.sections import ConfigError
@@ -120,9 +119,9 @@ def _check_keys(config: TasksConfig) -> None:
 
 def _split(config: TasksConfig, seed: int) -> dict[Split, list[Path]]:
     """The files of each split, in the order of their names."""
-    files = _matches(config.problem_files, "tasks.problem_files", config)
+    files = problem_paths(config.problem_files, config.domain_file, "tasks.problem_files")
     if config.held_out_files:
-        held_out = _matches(config.held_out_files, "tasks.held_out_files", config)
+        held_out = problem_paths(config.held_out_files, config.domain_file, "tasks.held_out_files")
     else:
         count = max(1, round(len(files) * config.held_out_share)) if config.held_out_share else 0
         held_out = sorted(Rng("held-out", seed).sample(files, count))
@@ -131,13 +130,3 @@ def _split(config: TasksConfig, seed: int) -> dict[Split, list[Path]]:
     if not deployed:
         raise ConfigError("tasks.problem_files: every file is held out, and none is left to deploy")
     return {Split.DEPLOYED: deployed, Split.HELD_OUT: held_out}
-
-
-def _matches(pattern: str, key: str, config: TasksConfig) -> list[Path]:
-    """The files of the pattern without the domain's, in the order of their names."""
-    domain_file = Path(config.domain_file).resolve()
-    found = [Path(name) for name in sorted(glob(pattern, recursive=True))]
-    files = [path for path in found if path.is_file() and path.resolve() != domain_file]
-    if not files:
-        raise ConfigError(f"{key}: no problem file matches {pattern} (relative paths start from {Path.cwd()})")
-    return files

@@ -1,6 +1,7 @@
 """Parsed PDDL by its text, so that a task is parsed once and judges thousands of answers; and a user's own files."""
 
 from functools import lru_cache
+from glob import glob
 from pathlib import Path
 
 from iterdeploy.pddl import Domain, PddlError, Problem
@@ -47,6 +48,16 @@ def read_problem(path: Path, domain_text: str, key: str) -> str:
     except PddlError as error:
         raise ConfigError(f"{key}: {path}: {error}") from None
     return text
+
+
+def problem_paths(pattern: str, domain_file: str, key: str) -> list[Path]:
+    """The files of the pattern without the domain's, in the order of their names. ConfigError if there are none."""
+    apart = Path(domain_file).resolve()
+    found = [Path(name) for name in sorted(glob(pattern, recursive=True))]
+    files = [path for path in found if path.is_file() and path.resolve() != apart]
+    if not files:
+        raise ConfigError(f"{key}: no problem file matches {pattern} (relative paths start from {Path.cwd()})")
+    return files
 
 
 def _read(path: Path, key: str) -> str:

@@ -8,38 +8,53 @@ from pydantic import Field
 
 from iterdeploy.models.loading import embedded_models
 from iterdeploy.planning.domains import DOMAINS
-from iterdeploy.sections import ConfigError, Section
+from iterdeploy.sections import ConfigError, Section, default
 
 
 class DemonstrationConfig(Section):
-    sizes: dict[str, Annotated[tuple[int, ...], Field(strict=False)]]
-    """Domain -> the sizes of its tasks, drawn evenly; repeat a size to draw it more often."""
-    count: int = Field(gt=0, le=100_000_000)
-    """Demonstrations in all; the domains take turns."""
+    """Tasks with answers, from one of three sources: built-in domains (`sizes`), plans for your own PDDL files
+    (`domain_file` and `problem_files`), or a file of your own (`file`). Relative paths start from the current
+    directory."""
+
+    sizes: dict[str, Annotated[tuple[int, ...], Field(strict=False)]] = Field(default_factory=dict)
+    """Built-in domain -> the sizes of its tasks, drawn evenly; repeat a size to draw it more often."""
+    domain_file: str = ""
+    """Your own domain."""
+    problem_files: str = ""
+    """A pattern such as "mine/train/*.pddl" for its problem files."""
+    plans: Literal["downward", "files"] = "downward"
+    """Where the plans for `problem_files` come from: Fast Downward, or `p1.plan` next to `p1.pddl`."""
+    file: str = ""
+    """A file with one JSON object a line: {"prompt": ..., "answer": ...}."""
+    count: int = Field(0, ge=0, le=100_000_000)
+    """Demonstrations in all; domains, problems or lines take turns. 0: every line of `file` once."""
     turns: dict[str, Annotated[int, Field(gt=0, le=1000)]] = Field(default_factory=dict)
-    """Domain -> how often it has its turn before the next one has; once by default."""
+    """Built-in domain -> how often it has its turn before the next one has; once by default."""
     interactive: bool = False
-    """Agents that act turn by turn (`tasks.interactive`), instead of whole plans."""
-    flawed: float = Field(ge=0, lt=1)
-    wasteful: float = Field(ge=0, le=1)
+    """For built-in domains: agents that act turn by turn (`tasks.interactive`), instead of whole plans."""
+    flawed: float = Field(0.0, ge=0, lt=1)
+    """For built-in domains: share whose plan is invalid, by one slip in the reasoning or in the plan."""
+    wasteful: float = Field(0.0, ge=0, le=1)
+    """For built-in domains: share of the valid ones that do something and undo it."""
 
 
 class ArchitectureConfig(Section):
     """A Llama of this shape, embeddings tied."""
 
-    hidden_size: int = Field(gt=0, le=65_536)
-    layers: int = Field(gt=0, le=1000)
-    heads: int = Field(gt=0, le=1000)
-    intermediate_size: int = Field(gt=0, le=1_000_000)
+    hidden_size: int = Field(64, gt=0, le=65_536)
+    layers: int = Field(4, gt=0, le=1000)
+    heads: int = Field(4, gt=0, le=1000)
+    intermediate_size: int = Field(192, gt=0, le=1_000_000)
     context: int = Field(4096, gt=0, le=10_000_000)
+    """Tokens of the longest sequence, prompt and answer together."""
 
 
 class OptimiserConfig(Section):
     name: Literal["adamw", "muon"] = "adamw"
     """`muon` moves the layers' matrices by Muon (Jordan et al. 2024), with steps as large as AdamW's, and the rest by
     AdamW (compared in docs/experiments.md)."""
-    learning_rate: float = Field(gt=0, le=10)
-    tokens_per_batch: int = Field(gt=0, le=1_000_000_000)
+    learning_rate: float = Field(4e-3, gt=0, le=10)
+    tokens_per_batch: int = Field(1_000, gt=0, le=1_000_000_000)
     """Of one step; shared out among the domains as the demonstrations' tokens are."""
     warmup_steps: int = Field(200, ge=0, le=100_000_000)
     weight_decay: float = Field(0.05, ge=0, le=1000)
@@ -61,16 +76,52 @@ class PretrainConfig(Section):
     threads: int = Field(0, ge=0, le=1024)
     """PyTorch threads; 0: one or all cores, whichever is faster when it starts."""
     demonstrations: DemonstrationConfig
-    architecture: ArchitectureConfig
-    optimiser: OptimiserConfig
+    architecture: ArchitectureConfig = ArchitectureConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+
+
+SOURCES = {
+    "sizes": ("turns", "interactive", "flawed", "wasteful"),
+    "problem_files": ("domain_file", "plans"),
+    "file": (),
+}
+"""Key that names a source of demonstrations -> the keys that belong to it."""
 
 
 def check_pretraining(config: PretrainConfig) -> None:
     """ConfigError for a configuration that cannot work."""
     asked, shape = config.demonstrations, config.architecture
+    named = [key for key in SOURCES if getattr(asked, key)]
+    if len(named) != 1:
+        raise ConfigError(
+            f"demonstrations.{' and demonstrations.'.join(named) or 'sizes'}: name one source: `sizes` of built-in "
+            "domains, your own `domain_file` and `problem_files`, or a `file` of tasks and answers"
+        )
+    _check_keys(asked, named[0])
+    if asked.sizes:
+        _check_sizes(asked)
+    elif not asked.count and not asked.file:
+        raise ConfigError("demonstrations.count: say how many demonstrations to make of the plans, such as 20_000")
+    if config.start_from:
+        _check_start(config.start_from, shape)
+    if shape.hidden_size % shape.heads or shape.hidden_size // shape.heads % 2:
+        raise ConfigError(
+            f"architecture.heads: {shape.heads} heads do not split a hidden size of {shape.hidden_size} into even parts"
+        )
+
+
+def _check_keys(asked: DemonstrationConfig, source: str) -> None:
+    """What would be ignored in silence is refused."""
+    for other, keys in SOURCES.items():
+        for key in keys:
+            if other != source and getattr(asked, key) != default(DemonstrationConfig, key):
+                raise ConfigError(f"demonstrations.{key}: goes with demonstrations.{other}, not with {source}")
+    if source == "problem_files" and not asked.domain_file:
+        raise ConfigError("demonstrations.domain_file: this key is required with demonstrations.problem_files")
+
+
+def _check_sizes(asked: DemonstrationConfig) -> None:
     able = [name for name, domain in DOMAINS.items() if domain.demonstrated]
-    if not asked.sizes:
-        raise ConfigError(f"demonstrations.sizes: name at least one domain of {', '.join(able)}")
     for name, sizes in asked.sizes.items():
         if name not in able:
             raise ConfigError(f"demonstrations.sizes: {name!r} has no demonstrations; there are {', '.join(able)}")
@@ -84,12 +135,6 @@ def check_pretraining(config: PretrainConfig) -> None:
     if asked.count < (round_ := sum(asked.turns.get(name, 1) for name in asked.sizes)):
         raise ConfigError(
             f"demonstrations.count: {asked.count} does not give every domain its turns; use {round_} or more"
-        )
-    if config.start_from:
-        _check_start(config.start_from, shape)
-    if shape.hidden_size % shape.heads or shape.hidden_size // shape.heads % 2:
-        raise ConfigError(
-            f"architecture.heads: {shape.heads} heads do not split a hidden size of {shape.hidden_size} into even parts"
         )
 
 

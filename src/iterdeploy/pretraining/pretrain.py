@@ -11,28 +11,24 @@ that every distance between tokens that a larger task brings has been met.
 """
 
 import json
-import multiprocessing
-import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iterdeploy.models.loading import embedded_models, has_bfloat16
 from iterdeploy.models.threads import faster, timed
-from iterdeploy.planning.domains import DOMAINS
-from iterdeploy.planning.interactive import FAILED
 from iterdeploy.pretraining.config import (
     ArchitectureConfig,
-    DemonstrationConfig,
     OptimiserConfig,
     PretrainConfig,
     check_begun_with,
     check_pretraining,
 )
-from iterdeploy.pretraining.demonstrations import Mixture, demonstrate
+from iterdeploy.pretraining.encoding import encoded
+from iterdeploy.pretraining.sources import source_of
 from iterdeploy.pretraining.tokenizer import build_tokenizer
 from iterdeploy.sections import ConfigError
 from iterdeploy.training.batching import collate, length_buckets
@@ -62,103 +58,23 @@ def pretrain(config: PretrainConfig, work_dir: Path) -> Path:
     target = work_dir / "model"
     if target.exists():
         return target
-    tokenizer = build_tokenizer(words_of(config.demonstrations))
-    data = _demonstrations(config, work_dir / "demonstrations.npz")
-    model = _train(config, data, tokenizer, work_dir)
+    source = source_of(config.demonstrations, work_dir)
+    tokenizer = build_tokenizer(source.words())
+    data = encoded(source, config.seed, config.architecture.context, work_dir / "demonstrations.npz")
+    model = _train(config, data, [source.domain(index) for index in range(source.count)], tokenizer, work_dir)
     unfinished = work_dir / "unfinished-model"
     shutil.rmtree(unfinished, ignore_errors=True)
     model.bfloat16().save_pretrained(unfinished)
     tokenizer.save_pretrained(unfinished)
     made = {
-        "sizes": {domain: sorted(set(sizes)) for domain, sizes in config.demonstrations.sizes.items()},
+        "sizes": source.sizes,
+        "tasks": source.contents,
         "tokens": int(data["starts"][-1]) * config.optimiser.epochs,
         "configuration": config.model_dump(mode="json"),
     }
     (unfinished / "pretraining.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     unfinished.rename(target)
     return target
-
-
-def vocabulary(domains: Iterable[str]) -> list[str]:
-    """The words that are one token: PDDL's, the domains' with their object names, and the marks of an answer."""
-    from iterdeploy.pddl import Domain
-
-    marks = ["<think>\n", "</think>\n", "<plan>\n", "</plan>", ")\n", ")", "\n", "goal"]
-    keywords = ["define", "domain", "problem", "objects", "init", "and", "not"]
-    words: dict[str, None] = dict.fromkeys(marks)
-    for domain in map(DOMAINS.__getitem__, domains):
-        parsed = Domain.parse(domain.pddl)
-        words |= dict.fromkeys([*domain.marks, domain.name, *(f" {name}" for name in domain.names)])
-        words |= dict.fromkeys(f"({name}" for name in [*parsed.predicates, *parsed.actions])
-    return [*words, *(f"({word}" for word in keywords)]
-
-
-def words_of(config: DemonstrationConfig) -> list[str]:
-    """The vocabulary of the demonstrations; of an agent's, the words that begin what it reads as well."""
-    return vocabulary(config.sizes) + ([FAILED] if config.interactive else [])
-
-
-def _encode_chunk(job: tuple[DemonstrationConfig, int, range]) -> list[tuple[list[int], list[bool]]]:
-    """(Token ids with the end marks, whether each is the model's own) of each demonstration of the range."""
-    config, seed, indices = job
-    tokenizer = build_tokenizer(words_of(config))
-    out = []
-    for index, domain in zip(indices, _domains(config, indices), strict=True):
-        mixture = Mixture(config.sizes[domain], config.flawed, config.wasteful)
-        demonstration = demonstrate(DOMAINS[domain], mixture, seed, index, interactive=config.interactive)
-        ids: list[int] = []
-        own: list[bool] = []
-        for read, said in ((demonstration.prompt, demonstration.answer), *demonstration.later):
-            prompt = tokenizer(read)["input_ids"]
-            answer = [*tokenizer(said)["input_ids"], tokenizer.eos_token_id]
-            ids += [*prompt, *answer]
-            own += [False] * len(prompt) + [True] * len(answer)
-        out.append((ids, own))
-    return out
-
-
-def _domains(config: DemonstrationConfig, indices: Iterable[int]) -> list[str]:
-    """The domain of each demonstration: they take turns."""
-    turns = [domain for domain in config.sizes for _ in range(config.turns.get(domain, 1))]
-    return [turns[index % len(turns)] for index in indices]
-
-
-def _demonstrations(config: PretrainConfig, cache: Path) -> dict[str, "np.ndarray[Any, Any]"]:
-    """ids: all token ids end to end, uint16; own: whether each is the model's; starts: (N + 1,) offsets into them."""
-    import numpy as np
-
-    key = config.demonstrations.model_dump_json() + f" seed {config.seed}, own tokens"
-    if cache.exists():
-        stored = dict(np.load(cache))
-        if str(stored["key"]) == key:
-            return stored
-    began = time.perf_counter()
-    count = config.demonstrations.count
-    jobs = [(config.demonstrations, config.seed, range(i, min(i + 2000, count))) for i in range(0, count, 2000)]
-    ids: list[Any] = []
-    lengths: list[int] = []
-    own: list[Any] = []
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        for chunk in pool.imap(_encode_chunk, jobs):
-            for row, said in chunk:
-                ids.append(np.asarray(row, dtype=np.uint16))
-                lengths.append(len(row))
-                own.append(np.asarray(said))
-    stored = {
-        "ids": np.concatenate(ids),
-        "starts": np.concatenate([[0], np.cumsum(lengths)]),
-        "own": np.concatenate(own),
-        "key": np.asarray(key),
-    }
-    unfinished = cache.with_name("writing-" + cache.name)
-    np.savez(unfinished, **stored)
-    unfinished.rename(cache)
-    say(
-        f"{count} demonstrations, {len(stored['ids'])} tokens, longest {max(lengths)}, "
-        f"in {time.perf_counter() - began:.0f} s",
-        flush=True,
-    )
-    return stored
 
 
 def _set_threads(wanted: int, model: "LlamaForCausalLM", settled: Path) -> None:
@@ -173,10 +89,12 @@ def _set_threads(wanted: int, model: "LlamaForCausalLM", settled: Path) -> None:
 def _train(
     config: PretrainConfig,
     data: dict[str, "np.ndarray[Any, Any]"],
+    domains: Sequence[str],
     tokenizer: "PreTrainedTokenizerFast",
     work_dir: Path,
 ) -> "LlamaForCausalLM":
-    """The trained model; goes on from the folder's checkpoint if there is one."""
+    """The trained model; goes on from the folder's checkpoint if there is one. `domains`: of each demonstration."""
+    import numpy as np
     import torch
 
     torch.manual_seed(config.seed)
@@ -188,7 +106,7 @@ def _train(
         _go_on_from(embedded_models()[config.start_from], model, tokenizer)
     _set_threads(config.threads, model, work_dir / "threads")
     model.to(device)
-    steps = list(_steps(config, data))
+    steps = list(_steps(config, np.diff(data["starts"]), np.asarray(domains)))
     if len(steps) < FEWEST_STEPS:
         raise ConfigError(
             f"demonstrations.count: {len(steps)} steps of the optimiser are too few for a warm-up and a decline; raise "
@@ -310,15 +228,16 @@ def _log(path: Path, **entry: float) -> None:
         log.write(line + "\n")
 
 
-def _steps(config: PretrainConfig, data: dict[str, "np.ndarray[Any, Any]"]) -> Iterator[list[list[int]]]:
-    """The batches of each step, as indices of demonstrations of like length; every step has some of every domain."""
+def _steps(
+    config: PretrainConfig, lengths: "np.ndarray[Any, Any]", domains: "np.ndarray[Any, Any]"
+) -> Iterator[list[list[int]]]:
+    """The batches of each step, as indices of demonstrations of like length; every step has some of every domain.
+    `lengths`, `domains`: of each demonstration."""
     import numpy as np
 
-    lengths = np.diff(data["starts"])
-    domains = np.asarray(_domains(config.demonstrations, range(len(lengths))))
     for epoch in range(config.optimiser.epochs):
         parts = []
-        for domain in config.demonstrations.sizes:
+        for domain in dict.fromkeys(domains.tolist()):
             (rows,) = np.nonzero(domains == domain)
             tokens = round(config.optimiser.tokens_per_batch * lengths[rows].sum() / lengths.sum())
             batches = length_buckets(lengths[rows].tolist(), tokens, np.random.default_rng([config.seed, epoch]))

@@ -6,6 +6,8 @@ domain can be written. Built on the byte-level BPE of `tokenizers` without merge
 falls apart into bytes.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,18 @@ if TYPE_CHECKING:
 PIECES = r"</?[a-z]+>\n?|\)\n?| ?\(?[A-Za-z_][A-Za-z0-9_-]*|\s|."
 END = "<|end|>"
 PAD = "<|pad|>"
+MOST_WORDS = 8000
+"""In a vocabulary that is taken from texts: the most frequent ones."""
+
+
+def words_in(texts: Iterable[str]) -> list[str]:
+    """The pieces of the texts that deserve a token of their own.
+
+    >>> words_in(["(at van) (at box)"])
+    ['(at', ' van', ' (at', ' box']
+    """
+    counts = Counter(piece for text in texts for piece in re.findall(PIECES, text) if len(piece) > 1)
+    return [piece for piece, _ in counts.most_common(MOST_WORDS)]
 
 
 def build_tokenizer(words: Iterable[str]) -> "PreTrainedTokenizerFast":

@@ -10,10 +10,11 @@ from iterdeploy.metrics.frontier import Frontier, frontier_of
 from iterdeploy.metrics.paired import Paired
 from iterdeploy.metrics.records import Metrics, Point
 from iterdeploy.metrics.results import TaskResult
+from iterdeploy.models.pretrained import pretraining_of
 from iterdeploy.record.counts import Counts, count
 from iterdeploy.record.run_dir import RunDir
 from iterdeploy.report.facts import contents
-from iterdeploy.report.facts.contents import SeenSizes, pretraining_sizes
+from iterdeploy.report.facts.contents import SeenSizes
 from iterdeploy.sections import UserError
 from iterdeploy.theory.records import THEORY, Theory
 
@@ -125,7 +126,7 @@ def read_run(run_dir: RunDir, name: str = "") -> Run:
         config=config,
         metrics=metrics,
         counts=count(run_dir.store, len(metrics)),
-        seen_sizes=pretraining_sizes(config.model.name),
+        seen_sizes=pretraining_of(config.model.name).sizes,
         audit=AUDIT.read(run_dir.files.find("audit.json")),
         theory=THEORY.read(run_dir.files.find("theory.json")),
     )

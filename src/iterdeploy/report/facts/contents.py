@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from iterdeploy.audit.records import AUDIT, Audit
 from iterdeploy.config import RunConfig
 from iterdeploy.metrics.records import Metrics
 from iterdeploy.metrics.standing import Standing, standings
-from iterdeploy.models.loading import embedded_models
+from iterdeploy.models.pretrained import pretraining_of
 from iterdeploy.record.counts import Counts, count
-from iterdeploy.record.files import read_json
 from iterdeploy.record.outputs import State, TrainingReport
 from iterdeploy.record.provenance import Call
 from iterdeploy.record.run_dir import RunDir
@@ -71,22 +69,13 @@ def read(run_dir: RunDir, *, live: bool = False) -> Contents:
         pools=pools,
         trainings={g: training for g in generations if (training := run_dir.training(g)) is not None},
         seconds=run_dir.store.seconds(),
-        seen_sizes=pretraining_sizes(config.model.name),
+        seen_sizes=pretraining_of(config.model.name).sizes,
         counts=counts,
         standings=standings(counts.results, config.sampling.temperature),
         audit=AUDIT.read(run_dir.files.find("audit.json")),
         theory=THEORY.read(run_dir.files.find("theory.json")),
         samples=Sample(0, (), {}) if live else choose(run_dir.store, len(metrics), pools),
     )
-
-
-def pretraining_sizes(model: str) -> SeenSizes:
-    """What the model's folder says of its pretraining, if it is still there and says so in the form that we know."""
-    path = embedded_models().get(model, Path(model)) / "pretraining.json"
-    sizes = read_json(path).get("sizes") if path.is_file() else None
-    if not isinstance(sizes, dict) or not all(isinstance(some, list) for some in sizes.values()):
-        return {}
-    return {domain: tuple(sorted(some)) for domain, some in sizes.items()}
 
 
 def never_seen(seen: SeenSizes, domain: str, size: int) -> bool:
