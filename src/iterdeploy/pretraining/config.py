@@ -94,8 +94,8 @@ def check_pretraining(config: PretrainConfig) -> None:
     named = [key for key in SOURCES if getattr(asked, key)]
     if len(named) != 1:
         raise ConfigError(
-            f"demonstrations.{' and demonstrations.'.join(named) or 'sizes'}: name one source: `sizes` of built-in "
-            "domains, your own `domain_file` and `problem_files`, or a `file` of tasks and answers"
+            f"demonstrations.{' and demonstrations.'.join(named) or 'sizes'}: name one source: `sizes` of "
+            f"{', '.join(_demonstrated())}, your `domain_file` and `problem_files`, or a `file` of tasks and answers"
         )
     _check_keys(asked, named[0])
     if asked.sizes:
@@ -110,6 +110,10 @@ def check_pretraining(config: PretrainConfig) -> None:
         )
 
 
+def _demonstrated() -> list[str]:
+    return [name for name, domain in DOMAINS.items() if domain.demonstrated]
+
+
 def _check_keys(asked: DemonstrationConfig, source: str) -> None:
     """What would be ignored in silence is refused."""
     for other, keys in SOURCES.items():
@@ -121,7 +125,7 @@ def _check_keys(asked: DemonstrationConfig, source: str) -> None:
 
 
 def _check_sizes(asked: DemonstrationConfig) -> None:
-    able = [name for name, domain in DOMAINS.items() if domain.demonstrated]
+    able = _demonstrated()
     for name, sizes in asked.sizes.items():
         if name not in able:
             raise ConfigError(f"demonstrations.sizes: {name!r} has no demonstrations; there are {', '.join(able)}")
