@@ -99,7 +99,7 @@ class Completion:
     """log p of each sampled id at temperature 1, in nats, under the policy and precision that sampled it."""
     finish_reason: str
     """"stop" (an end-of-sequence token), "stop_text" (a text of sampling.stop, which is part of the answer), "length"
-    (the token limit), or "error": nothing came back, so there are no tokens."""
+    (the token limit), or "error" (the server returned nothing, and there are no tokens)."""
     reasoning_tokens: int
     """Tokens before and including the end of the reasoning; 0 without one."""
 

@@ -22,7 +22,7 @@ from iterdeploy.types import Completion, Policy, Prompt
 
 
 class SamplerOnNode:
-    """The in-process sampler of a node's process; it ends with the process, or when it is no longer held."""
+    """The in-process sampler, inside a process on a node. It lasts until the process ends or drops it."""
 
     def __init__(self, parcel: PolicyParcel, config: str) -> None:
         with TemporaryDirectory(prefix="iterdeploy-") as folder:  # what is loaded needs no file
